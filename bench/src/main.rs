@@ -1,0 +1,3 @@
+//! Trefoil.
+#![forbid(unsafe_code)]
+fn main() {}

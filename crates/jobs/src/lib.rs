@@ -1,0 +1,2 @@
+//! Trefoil.
+#![forbid(unsafe_code)]
