@@ -1,2 +1,38 @@
-//! Trefoil.
+//! What Trefoil knows about services: their names, versions, contracts and ports, and what fits what.
+//!
+//! Entry types, from the outside in:
+//!
+//! - [`Service::load`] turns the bytes of `metadata.yml` and `service.toml` into a [`Service`], or into every
+//!   [`Problem`] they have, each with file, line and column;
+//! - [`Catalog`] holds the services and resolves a [`ServiceRequest`] (`nerve/hh-axon:1`) to one of them;
+//! - [`validate_inputs`] and [`validate_outputs`] compare values with ports;
+//!
+//! This crate must never do I/O, read a clock, spawn anything or resolve a reference over the network. It must
+//! never panic on what an author or a caller wrote, and must never report only the first of several problems
+//! where the others can be found too.
 #![forbid(unsafe_code)]
+
+mod catalog;
+mod fields;
+mod inputs;
+mod key;
+mod metadata;
+mod near;
+mod port;
+mod problem;
+mod runspec;
+mod schema;
+mod service;
+mod yaml;
+
+pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
+pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
+pub use key::{KeyError, ServiceId, ServiceKey, ServiceRequest, VersionWanted};
+pub use metadata::{Author, Metadata, ServiceType};
+pub use near::near_names;
+pub use port::{MediaPattern, Port, PortKind, Ports};
+pub use problem::{Problem, Severity};
+pub use runspec::{Limits, ProgressPattern, Resources, RetryClass, RetrySpec, RunKind, RunSpec};
+pub use schema::ContentSchema;
+pub use service::{Service, ServiceFiles, Source, digest_of_files};
+pub use yaml::{MapEntry, Node, Yaml, parse_yaml};

@@ -1,0 +1,180 @@
+//! A service: what its files say, checked.
+
+use std::path::PathBuf;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    key::ServiceId,
+    metadata::Metadata,
+    problem::Problem,
+    runspec::{ProgressPattern, RunSpec},
+};
+
+/// Where a service comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A watched directory supplies it.
+    Directory {
+        /// The directory of the service.
+        dir: PathBuf,
+    },
+    /// It was published over the API.
+    Published {
+        /// Where its files were put.
+        dir: PathBuf,
+    },
+    /// It is part of the program.
+    Builtin,
+}
+
+impl Source {
+    /// The directory of its files, if it has one.
+    pub fn dir(&self) -> Option<&std::path::Path> {
+        match self {
+            Self::Directory { dir } | Self::Published { dir } => Some(dir),
+            Self::Builtin => None,
+        }
+    }
+
+    /// Its name in the REST API.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Directory { .. } => "directory",
+            Self::Published { .. } => "published",
+            Self::Builtin => "builtin",
+        }
+    }
+}
+
+/// The files of a service, as the caller read them.
+#[derive(Debug, Clone)]
+pub struct ServiceFiles {
+    /// What the files are called together, for messages and for [`crate::Catalog::set_broken`]: a directory.
+    pub label: String,
+    /// Name (for problems) and bytes of `metadata.yml`.
+    pub metadata: (String, Vec<u8>),
+    /// Name and bytes of `service.toml`, if there is one.
+    pub service_toml: Option<(String, Vec<u8>)>,
+    /// Digest of all files of the service, from [`digest_of_files`].
+    pub digest: String,
+    /// Where they come from.
+    pub source: Source,
+}
+
+/// One version of a service, ready to be called if it has a [`RunSpec`].
+#[derive(Debug, Clone)]
+pub struct Service {
+    /// Key and version.
+    pub id: ServiceId,
+    /// What it is.
+    pub metadata: Metadata,
+    /// How it runs; `None` when it has no `service.toml`.
+    pub run: Option<RunSpec>,
+    /// Hex SHA-256 over its files.
+    pub digest: String,
+    /// What its files are called together.
+    pub label: String,
+    /// Where it comes from.
+    pub source: Source,
+    /// What is unusual in its files.
+    pub warnings: Vec<Problem>,
+}
+
+impl Service {
+    /// Reads and checks the files of a service.
+    ///
+    /// # Errors
+    /// Every problem of both files, warnings included, when at least one of them is an error.
+    pub fn load(files: &ServiceFiles) -> Result<Self, Vec<Problem>> {
+        let (name, bytes) = &files.metadata;
+        let (metadata, mut problems) = Metadata::parse(name, bytes);
+        let mut run = None;
+        if let Some((name, bytes)) = &files.service_toml {
+            let (spec, found) = RunSpec::parse(name, bytes);
+            run = spec;
+            problems.extend(found);
+        }
+        let broken = problems.iter().any(Problem::is_error);
+        match metadata {
+            Some(metadata) if !broken => Ok(Self {
+                id: ServiceId {
+                    key: metadata.key.clone(),
+                    version: metadata.version.clone(),
+                },
+                metadata,
+                run,
+                digest: files.digest.clone(),
+                label: files.label.clone(),
+                source: files.source.clone(),
+                warnings: problems,
+            }),
+            _ => Err(problems),
+        }
+    }
+
+    /// What tells progress in its log, if the standard rule is replaced: `service.toml` before `metadata.yml`.
+    pub fn progress(&self) -> Option<&ProgressPattern> {
+        let run = self.run.as_ref().and_then(|run| run.progress.as_ref());
+        run.or(self.metadata.progress.as_ref())
+    }
+
+    /// The shape `Service` of the REST API, without what only the gateway knows (`state`, `workers`, `links`).
+    pub fn to_json(&self) -> Value {
+        let metadata = &self.metadata;
+        let run = match &self.run {
+            Some(run) => run.to_json(),
+            None => json!({ "kind": "none" }),
+        };
+        json!({
+            "key": self.id.key,
+            "version": self.id.version,
+            "type": metadata.service_type,
+            "name": metadata.name,
+            "description": metadata.description,
+            "contact": metadata.contact,
+            "authors": metadata.authors,
+            "digest": self.digest,
+            "source": self.source.name(),
+            "inputs": metadata.inputs,
+            "outputs": metadata.outputs,
+            "run": run,
+        })
+    }
+}
+
+/// The digest of a service: hex SHA-256 over name and SHA-256 of its files in the order of their names.
+///
+/// Each file adds the length of its name (8 bytes, big endian), the name and the 32 bytes, so that no two sets of
+/// files give the same input.
+pub fn digest_of_files<'a>(files: impl IntoIterator<Item = (&'a str, [u8; 32])>) -> String {
+    let mut files: Vec<(&str, [u8; 32])> = files.into_iter().collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for (name, sha256) in files {
+        hash.update((name.len() as u64).to_be_bytes());
+        hash.update(name.as_bytes());
+        hash.update(sha256);
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// So that a source can be part of an answer.
+impl Serialize for Source {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
