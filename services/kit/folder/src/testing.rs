@@ -153,7 +153,6 @@ impl Ended {
     /// # Panics
     ///
     /// When it did not.
-    #[must_use]
     pub fn succeeded(&self) -> &Value {
         assert_eq!(
             (self.code, self.error.as_str()),
