@@ -44,10 +44,9 @@ impl Detector {
         let usual = self.usual_height(signal, &baseline);
         let reach = self.samples(PROMINENCE_REACH_S);
         let mut candidates = Vec::new();
-        for (count, peak) in local_maxima(signal).into_iter().enumerate() {
-            if count % 1024 == 0 {
-                cancel.check()?;
-            }
+        for peak in local_maxima(signal) {
+            // Each time: a high sampling rate makes the look at the surroundings a long one.
+            cancel.check()?;
             let high = match self.min_height {
                 Some(least) => signal[peak] >= least,
                 None => signal[peak] - baseline[peak] >= HEIGHT_PART * usual,
