@@ -303,3 +303,6 @@ macro_rules! serde_as_text {
 }
 
 serde_as_text!(ServiceKey, ServiceId, ServiceRequest);
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@
 //!   [`Problem`] they have, each with file, line and column;
 //! - [`Catalog`] holds the services and resolves a [`ServiceRequest`] (`nerve/hh-axon:1`) to one of them;
 //! - [`validate_inputs`] and [`validate_outputs`] compare values with ports;
+//! - [`match_ports`] says which outputs of one service can feed which inputs of another.
 //!
 //! This crate must never do I/O, read a clock, spawn anything or resolve a reference over the network. It must
 //! never panic on what an author or a caller wrote, and must never report only the first of several problems
@@ -16,6 +17,7 @@ mod catalog;
 mod fields;
 mod inputs;
 mod key;
+mod matching;
 mod metadata;
 mod near;
 mod port;
@@ -23,11 +25,15 @@ mod problem;
 mod runspec;
 mod schema;
 mod service;
+#[cfg(test)]
+mod testing;
+mod units;
 mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
 pub use key::{KeyError, ServiceId, ServiceKey, ServiceRequest, VersionWanted};
+pub use matching::{Endpoint, MatchError, Matching, Pair, Refused, match_ports};
 pub use metadata::{Author, Metadata, ServiceType};
 pub use near::near_names;
 pub use port::{MediaPattern, Port, PortKind, Ports};

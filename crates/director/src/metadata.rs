@@ -20,6 +20,8 @@ use crate::{
 
 /// Longest port key in bytes: it becomes part of the name of an environment variable and of a file.
 const PORT_KEY_BYTES_MAX: usize = 100;
+/// Most ports of one section: answers that pair ports grow with the square of it.
+const PORTS_MAX: usize = 500;
 /// Longest name in `fileToKeyMap`, the limit of common file systems.
 const FILE_NAME_BYTES_MAX: usize = 255;
 /// Names that the program contract takes for itself.
@@ -309,6 +311,14 @@ fn read_ports(fields: &mut Fields<'_>, section: &'static str, report: &mut Repor
         );
         return Ports::default();
     };
+    if entries.len() > PORTS_MAX {
+        let reason = format!(
+            "has {} ports; at most {PORTS_MAX} are allowed",
+            entries.len()
+        );
+        report.error(node.at(), section, reason, None);
+        return Ports::default();
+    }
     let ports = entries
         .iter()
         .filter_map(|entry| read_port(entry, section, report))
@@ -608,3 +618,6 @@ fn check_variables(entries: &[MapEntry], section: &str, report: &mut Report<'_>)
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

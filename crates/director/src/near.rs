@@ -5,7 +5,7 @@ const SUGGESTIONS_MAX: usize = 3;
 /// Names longer than this are compared by their first characters only, so that the cost stays bounded.
 const NAME_CHARS_MAX: usize = 200;
 
-/// The names nearest to `wanted`, best first; empty when none is near.
+/// The names nearest to `wanted`: those that are equally near, in order; empty when none is near.
 ///
 /// A name is near when few edits lead to it (a third of its length at most), or when it ends with, or contains,
 /// what was asked for: `hh-axon` finds `nerve/hh-axon`.
@@ -19,9 +19,12 @@ pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) ->
         .into_iter()
         .filter_map(|name| {
             let folded = fold(name);
-            let edits = distance(&wanted_folded, &folded);
-            if edits <= edits_max {
-                return Some((edits, name));
+            // The lengths alone tell most names apart, at no cost.
+            if wanted_folded.len().abs_diff(folded.len()) <= edits_max {
+                let edits = distance(&wanted_folded, &folded);
+                if edits <= edits_max {
+                    return Some((edits, name));
+                }
             }
             // Short fragments are in nearly every name and would suggest everything.
             let contains = wanted_folded.len() >= 3 && contains(&folded, &wanted_folded);
@@ -29,6 +32,8 @@ pub fn near_names<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) ->
         })
         .collect();
     found.sort();
+    let best = found.first().map_or(0, |(edits, _)| *edits);
+    found.retain(|(edits, _)| *edits == best);
     found.truncate(SUGGESTIONS_MAX);
     found.into_iter().map(|(_, name)| name.to_owned()).collect()
 }

@@ -178,3 +178,101 @@ impl Serialize for Source {
         serializer.serialize_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{SLEEPER, SLEEPER_TOML, lines, load};
+
+    #[test]
+    fn the_json_of_the_rest_api() {
+        let service = load(SLEEPER, Some(SLEEPER_TOML)).unwrap();
+        let json = service.to_json();
+        let mut keys: Vec<&str> = json
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(String::as_str)
+            .collect();
+        keys.sort_unstable();
+        let expected = [
+            "authors",
+            "contact",
+            "description",
+            "digest",
+            "inputs",
+            "key",
+            "name",
+            "outputs",
+            "run",
+            "source",
+            "type",
+            "version",
+        ];
+        assert_eq!(keys, expected);
+        assert_eq!(json["key"], "simcore/services/comp/itis/sleeper");
+        assert_eq!(json["version"], "2.2.1");
+        assert_eq!(json["type"], "computational");
+        assert_eq!(json["source"], "directory");
+        assert_eq!(json["inputs"]["input_2"]["default"], 2);
+        assert_eq!(json["run"]["kind"], "program");
+        assert_eq!(
+            load(SLEEPER, None).unwrap().to_json()["run"],
+            json!({ "kind": "none" })
+        );
+    }
+
+    #[test]
+    fn problems_of_both_files() {
+        let metadata = format!("{SLEEPER}\nnews: 1\n").replace("2.2.1", "2.2");
+        let problems = load(&metadata, Some("[run]\n")).unwrap_err();
+        let files: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.file.as_str())
+            .collect();
+        assert_eq!(
+            files,
+            ["metadata.yml", "metadata.yml", "service.toml"],
+            "{}",
+            lines(&problems)
+        );
+        let service = load(&format!("{SLEEPER}\nnews: 1\n"), None).unwrap();
+        assert_eq!(service.warnings.len(), 1);
+    }
+
+    #[test]
+    fn progress_of_service_toml_comes_first() {
+        let metadata = format!("{SLEEPER}\nprogress_regexp: 'm (\\d+)'\n");
+        let pattern = |toml: &str| {
+            load(&metadata, Some(toml))
+                .unwrap()
+                .progress()
+                .map(|p| p.as_str().to_owned())
+        };
+        assert_eq!(pattern(SLEEPER_TOML).as_deref(), Some("m (\\d+)"));
+        assert_eq!(
+            pattern("run.builtin = \"x\"\nprogress.regexp = 't (\\d+)'").as_deref(),
+            Some("t (\\d+)")
+        );
+    }
+
+    #[test]
+    fn the_digest_depends_on_names_and_contents_but_not_on_their_order() {
+        let (a, b) = ([1; 32], [2; 32]);
+        let digest = digest_of_files([("x", a), ("y", b)]);
+        assert_eq!(digest.len(), 64);
+        assert_eq!(digest, digest_of_files([("y", b), ("x", a)]));
+        for other in [
+            vec![("x", b), ("y", a)],
+            vec![("x", a)],
+            vec![("xy", a), ("", b)],
+            vec![],
+        ] {
+            assert_ne!(digest, digest_of_files(other));
+        }
+        assert_eq!(
+            digest_of_files([]),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        );
+    }
+}

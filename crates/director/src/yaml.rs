@@ -112,7 +112,7 @@ impl Node {
     /// What it is, for messages: `a list`.
     pub fn describe(&self) -> String {
         match &self.value {
-            Yaml::Null => "empty".to_owned(),
+            Yaml::Null => "nothing".to_owned(),
             Yaml::Bool(value) => format!("the boolean {value}"),
             Yaml::Number { text, .. } => format!("the number {text}"),
             Yaml::String(_) => "text".to_owned(),
@@ -601,3 +601,6 @@ fn is_float(text: &str) -> bool {
         && exponent
             .is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
+
+#[cfg(test)]
+mod tests;
