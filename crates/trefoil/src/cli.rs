@@ -1,0 +1,127 @@
+//! The command line, as data. What commands do is in `command`.
+
+pub(crate) mod config;
+pub(crate) mod jobs;
+pub(crate) mod resources;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+pub(crate) use config::ConfigFlags;
+pub(crate) use jobs::JobsCommand;
+pub(crate) use resources::{CallArgs, FilesCommand, ServicesCommand};
+
+use crate::output::ColorChoice;
+
+/// Below every command's help.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    done
+  1    the job or the call failed
+  2    wrong usage or invalid input
+  3    no such service, job or file
+  4    the state of the thing does not allow it
+  5    the platform cannot be reached or is not ready
+  6    a time limit ran out
+  130  interrupted";
+
+/// Services, calls and durable jobs in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "trefoil", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(
+    infer_subcommands = false,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    /// The command.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Address of the platform
+    #[arg(long, global = true, value_name = "URL", env = "TREFOIL_URL")]
+    #[arg(default_value = "http://127.0.0.1:8080")]
+    pub(crate) url: String,
+    /// Write a JSON document to standard output, and errors as problem JSON to standard error
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Who submits: fairness and idempotency keys are per submitter
+    #[arg(long, global = true, value_name = "NAME", env = "TREFOIL_SUBMITTER")]
+    pub(crate) submitter: Option<String>,
+    /// When to use colour; NO_COLOR is honoured
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub(crate) color: ColorChoice,
+    /// No progress and no notes on standard error
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the platform
+    Up(ConfigFlags),
+    /// Start a platform with example services in a temporary directory and show what it can do
+    Demo(DemoArgs),
+    /// List, publish and look at services
+    #[command(subcommand)]
+    Services(ServicesCommand),
+    /// Call a service and print its outputs
+    Call(CallArgs),
+    /// Submit, watch and manage jobs
+    #[command(subcommand)]
+    Jobs(JobsCommand),
+    /// Upload, download and list files
+    #[command(subcommand)]
+    Files(FilesCommand),
+    /// Check or show the configuration of `trefoil up`
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Check this machine and the platform, and say what to do about problems
+    Doctor(ConfigFlags),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Supervise one attempt (started by the platform, not by people)
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+}
+
+/// `trefoil demo`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DemoArgs {
+    /// Leave the platform running and its directory in place
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `trefoil config`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Report everything that is wrong with the configuration
+    Check(ConfigFlags),
+    /// Show the value of every key and where it comes from
+    Show(ConfigFlags),
+}
+
+/// `trefoil supervise`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SuperviseArgs {
+    /// Become the program of the attempt instead of its supervisor
+    #[arg(long)]
+    pub(crate) exec: bool,
+    /// The attempt's directory
+    pub(crate) dir: PathBuf,
+}

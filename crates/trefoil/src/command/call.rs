@@ -1,0 +1,93 @@
+//! `trefoil call`.
+//!
+//! Every call is submitted to be answered at once and then watched: the job is durable before
+//! anything is shown, progress can be shown, and Ctrl-C or `--wait` leave a job that can be taken
+//! up again.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use serde_json::{Map, Value, json};
+
+use crate::cli::CallArgs;
+use crate::client::{Client, encode_path};
+use crate::command::jobs::{submit, wait};
+use crate::command::{files, read_text, text_of};
+use crate::failure::Failure;
+use crate::inputs::{insert_new, parse_assignment, split_assignment};
+use crate::output::Ui;
+
+/// Runs `trefoil call`.
+pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<ExitCode> {
+    let inputs = inputs(ui, client, &args)?;
+    let path = format!(
+        "/v1/call/{}/{}",
+        encode_path(&args.target.service),
+        encode_path(&args.target.method)
+    );
+    let deadline_ms = args
+        .deadline
+        .map(|seconds| (seconds * 1000.0).ceil() as u64);
+    let job: Value = client
+        .post(&path)
+        .header("prefer", "respond-async")
+        .header_opt("idempotency-key", args.idempotency_key.as_deref())
+        .header_opt("trefoil-priority", args.priority.map(|n| n.to_string()))
+        .header_opt("deadline-ms", deadline_ms.map(|n| n.to_string()))
+        .json(&Value::Object(inputs))
+        .send()?
+        .json()?;
+    if args.detach {
+        submit::announce(ui, &job)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let id = text_of(&job, "id");
+    wait::until_ended(ui, client, &id, args.wait, wait::deadline(args.wait))?;
+    let outputs = wait::outputs(client, &id, false, None)?;
+    ui.document(&outputs)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The inputs of all sources. A port may come from one of them only.
+fn inputs(ui: &Ui, client: &Client, args: &CallArgs) -> anyhow::Result<Map<String, Value>> {
+    let mut inputs = match &args.inputs_file {
+        None => Map::new(),
+        Some(path) => object(path)?,
+    };
+    for text in &args.inputs {
+        let (name, value) = parse_assignment(text)?;
+        insert_new(&mut inputs, name, value)?;
+    }
+    // Names first: nothing is uploaded for a call that is wrong.
+    let mut uploads = Vec::new();
+    for text in &args.files {
+        let (port, path) = split_assignment(text, "--file mesh=./head.stl")?;
+        insert_new(&mut inputs, port.to_owned(), Value::Null)?;
+        uploads.push((port, Path::new(path)));
+    }
+    for (port, path) in uploads {
+        let file = files::upload(ui, client, path, None, "application/octet-stream")?;
+        let mut reference = json!({ "sha256": file["sha256"] });
+        let own_name = path.file_name().and_then(|name| name.to_str());
+        if let Some(name) = own_name {
+            reference["name"] = json!(name);
+        }
+        inputs.insert(port.to_owned(), reference);
+    }
+    Ok(inputs)
+}
+
+fn object(path: &Path) -> Result<Map<String, Value>, Failure> {
+    let text = read_text(path)?;
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(inputs)) => Ok(inputs),
+        Ok(_) => Err(Failure::invalid(
+            format!("{} is JSON but no object", path.display()),
+            "write the inputs as {\"port\": value}",
+        )),
+        Err(error) => Err(Failure::invalid(
+            format!("{} is not JSON: {error}", path.display()),
+            "write the inputs as {\"port\": value}",
+        )),
+    }
+}
