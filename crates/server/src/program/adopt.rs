@@ -19,7 +19,7 @@ pub enum Adoption {
     /// It ended.
     Ended(ExitReport),
     /// It runs on.
-    Running(Running),
+    Running(Box<Running>),
     /// Its program was started but its supervisor is gone without a report; what was left of it is killed.
     Vanished,
 }
@@ -44,14 +44,18 @@ pub struct AdoptError {
 pub async fn adopt(dir: &AttemptDir) -> Result<Adoption, AdoptError> {
     let id = || dir.id().to_owned();
     let at = dir.clone();
-    let found = blocking(move || find(&at)).await.map_err(|source| AdoptError { id: id(), source })?;
+    let found = blocking(move || find(&at))
+        .await
+        .map_err(|source| AdoptError { id: id(), source })?;
     Ok(match found {
         Found::NeverStarted => Adoption::NeverStarted,
         Found::Ended(report) => Adoption::Ended(report),
         Found::Vanished => Adoption::Vanished,
         Found::Alive(supervisor, pidfd) => {
             let running = Running::adopted(dir.clone(), supervisor, pidfd);
-            Adoption::Running(running.map_err(|source| AdoptError { id: id(), source })?)
+            Adoption::Running(Box::new(
+                running.map_err(|source| AdoptError { id: id(), source })?,
+            ))
         }
     })
 }
@@ -68,7 +72,9 @@ fn find(dir: &AttemptDir) -> io::Result<Found> {
     if let Some(report) = report(dir)? {
         return Ok(Found::Ended(report));
     }
-    let Claim::Supervisor(supervisor) = dir.claim(Claim::Revoked)? else { return Ok(Found::NeverStarted) };
+    let Claim::Supervisor(supervisor) = dir.claim(Claim::Revoked)? else {
+        return Ok(Found::NeverStarted);
+    };
     if let Some(pidfd) = supervisor.open()? {
         return Ok(Found::Alive(supervisor, pidfd));
     }

@@ -62,7 +62,10 @@ impl AttemptDir {
         let id = attempt.to_string();
         // The last digits are random; the first ones are the time and would put everything in one place.
         let shard = id.get(id.len().saturating_sub(2)..).unwrap_or_default();
-        Self { root: data.join("attempts").join(shard).join(&id), id }
+        Self {
+            root: data.join("attempts").join(shard).join(&id),
+            id,
+        }
     }
 
     /// The attempt directory at `path`, which a supervisor was given.
@@ -71,7 +74,12 @@ impl AttemptDir {
         let id = root
             .file_name()
             .and_then(|name| name.to_str())
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "an attempt directory is named by its id"))?
+            .ok_or_else(|| {
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "an attempt directory is named by its id",
+                )
+            })?
             .to_owned();
         Ok(Self { root, id })
     }
@@ -136,7 +144,13 @@ impl AttemptDir {
                 sync_dir(above)?;
             }
         }
-        for dir in [self.work(), self.inputs(), self.outputs(), self.logs(), self.tmp()] {
+        for dir in [
+            self.work(),
+            self.inputs(),
+            self.outputs(),
+            self.logs(),
+            self.tmp(),
+        ] {
             fs::create_dir_all(dir)?;
         }
         self.open_log().map(drop)
@@ -162,7 +176,10 @@ impl AttemptDir {
     }
 
     pub(super) fn open_log(&self) -> io::Result<File> {
-        OpenOptions::new().create(true).append(true).open(self.log())
+        OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log())
     }
 
     pub(super) fn exec_error(&self) -> PathBuf {
@@ -174,8 +191,12 @@ impl AttemptDir {
     }
 
     pub(super) fn program(&self) -> io::Result<Program> {
-        read_json(&self.root.join("program.json"))?
-            .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "no program.json in the attempt directory"))
+        read_json(&self.root.join("program.json"))?.ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::NotFound,
+                "no program.json in the attempt directory",
+            )
+        })
     }
 
     pub(super) fn write_program(&self, program: &Program) -> io::Result<()> {
@@ -185,8 +206,16 @@ impl AttemptDir {
         fs::rename(&temporary, self.root.join("program.json"))
     }
 
-    pub(super) fn supervisor_record(&self) -> io::Result<Option<SupervisorRecord>> {
-        read_json(&self.root.join("supervisor.json"))
+    /// The pid of the program, which is the id of its process group as well, if it runs. Blocking.
+    ///
+    /// # Errors
+    /// The supervisor's record or `/proc` cannot be read.
+    pub fn program_pid(&self) -> io::Result<Option<i32>> {
+        let record: Option<SupervisorRecord> = read_json(&self.root.join("supervisor.json"))?;
+        let Some(SupervisorRecord { program, .. }) = record else {
+            return Ok(None);
+        };
+        Ok(program.open()?.map(|_alive| program.pid))
     }
 
     pub(super) fn write_supervisor_record(&self, record: &SupervisorRecord) -> io::Result<()> {
@@ -212,7 +241,9 @@ impl AttemptDir {
                 sync_dir(&self.root)?;
                 Ok(claim)
             }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => self.read_claim()?.ok_or(error),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.read_claim()?.ok_or(error)
+            }
             Err(error) => Err(error),
         }
     }
@@ -225,7 +256,11 @@ impl AttemptDir {
     pub(super) fn write_exit_report(&self, report: &ExitReport) -> io::Result<()> {
         let temporary = self.exit_temporary();
         let text = serde_json::to_vec(report)?;
-        let mut file = OpenOptions::new().write(true).create(true).truncate(false).open(&temporary)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&temporary)?;
         file.write_all(&text)?;
         file.set_len(text.len() as u64)?;
         file.sync_all()?;
@@ -243,9 +278,12 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         text => text?,
     };
-    serde_json::from_slice(&text)
-        .map(Some)
-        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {error}", path.display())))
+    serde_json::from_slice(&text).map(Some).map_err(|error| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!("{}: {error}", path.display()),
+        )
+    })
 }
 
 fn write_synced(path: &Path, content: &[u8]) -> io::Result<()> {

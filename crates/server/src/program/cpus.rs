@@ -27,11 +27,22 @@ impl CpuPool {
     /// The kernel does not tell.
     pub fn of_this_process() -> io::Result<Self> {
         let allowed = sched_getaffinity(None)?;
-        Ok(Self::new((0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu)).map(|cpu| (cpu, core_of(cpu)))))
+        Ok(Self::new(
+            (0..CpuSet::MAX_CPU)
+                .filter(|&cpu| allowed.is_set(cpu))
+                .map(|cpu| (cpu, core_of(cpu))),
+        ))
     }
 
     fn new(cpus: impl Iterator<Item = (usize, usize)>) -> Self {
-        Self(Arc::new(Mutex::new(cpus.map(|(number, core)| Cpu { number, core, used: 0 }).collect())))
+        Self(Arc::new(Mutex::new(
+            cpus.map(|(number, core)| Cpu {
+                number,
+                core,
+                used: 0,
+            })
+            .collect(),
+        )))
     }
 
     /// Takes `cpus` processors, rounded up to whole ones; all there are if they are fewer.
@@ -41,23 +52,37 @@ impl CpuPool {
         let (count, each) = shares(cpus);
         let mut taken = Vec::new();
         while taken.len() < count {
-            let next = (0..pool.len()).filter(|&at| !taken.contains(&pool[at].number)).min_by_key(|&at| {
-                let of_core: u64 = pool.iter().filter(|cpu| cpu.core == pool[at].core).map(|cpu| cpu.used).sum();
-                (pool[at].used, of_core, at)
-            });
+            let next = (0..pool.len())
+                .filter(|&at| !taken.contains(&pool[at].number))
+                .min_by_key(|&at| {
+                    let of_core: u64 = pool
+                        .iter()
+                        .filter(|cpu| cpu.core == pool[at].core)
+                        .map(|cpu| cpu.used)
+                        .sum();
+                    (pool[at].used, of_core, at)
+                });
             let Some(next) = next else { break };
             pool[next].used += each;
             taken.push(pool[next].number);
         }
         taken.sort_unstable();
-        CpuShare { pool: self.clone(), cpus: taken, each }
+        CpuShare {
+            pool: self.clone(),
+            cpus: taken,
+            each,
+        }
     }
 
     /// Counts `cpus` processors as given away on those that an adopted attempt was given by an earlier platform.
     #[must_use]
     pub fn retake(&self, cpus: f64, given: Vec<usize>) -> CpuShare {
         let (_, each) = shares(cpus);
-        let share = CpuShare { pool: self.clone(), cpus: given, each };
+        let share = CpuShare {
+            pool: self.clone(),
+            cpus: given,
+            each,
+        };
         share.change(|used| used.saturating_add(each));
         share
     }
@@ -65,18 +90,27 @@ impl CpuPool {
 
 /// How many processors `cpus` are, and the thousandths used of each.
 fn shares(cpus: f64) -> (usize, u64) {
-    let thousandths = if cpus.is_finite() { (cpus.clamp(0.001, 1e6) * 1000.0).ceil() as u64 } else { 1000 };
+    let thousandths = if cpus.is_finite() {
+        (cpus.clamp(0.001, 1e6) * 1000.0).ceil() as u64
+    } else {
+        1000
+    };
     let count = thousandths.div_ceil(1000);
-    (usize::try_from(count).unwrap_or(usize::MAX), thousandths / count)
+    (
+        usize::try_from(count).unwrap_or(usize::MAX),
+        thousandths / count,
+    )
 }
 
 /// The number of the first processor on the core of `cpu`.
 fn core_of(cpu: usize) -> usize {
     // Such as `0,4` or `0-1`; a machine that does not tell has no siblings.
-    fs::read_to_string(format!("/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"))
-        .ok()
-        .and_then(|list| list.trim().split([',', '-']).next()?.parse().ok())
-        .unwrap_or(cpu)
+    fs::read_to_string(format!(
+        "/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+    ))
+    .ok()
+    .and_then(|list| list.trim().split([',', '-']).next()?.parse().ok())
+    .unwrap_or(cpu)
 }
 
 /// Processors given to one attempt, until this is dropped.
@@ -96,7 +130,10 @@ impl CpuShare {
 
     fn change(&self, change: impl Fn(u64) -> u64) {
         let mut pool = self.pool.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for cpu in pool.iter_mut().filter(|cpu| self.cpus.contains(&cpu.number)) {
+        for cpu in pool
+            .iter_mut()
+            .filter(|cpu| self.cpus.contains(&cpu.number))
+        {
             cpu.used = change(cpu.used);
         }
     }
@@ -119,7 +156,10 @@ mod tests {
         let first = pool.take(1.0);
         let second = pool.take(0.5);
         let third = pool.take(1.5);
-        assert_eq!((first.cpus(), second.cpus(), third.cpus()), (&[0][..], &[1][..], &[2, 3][..]));
+        assert_eq!(
+            (first.cpus(), second.cpus(), third.cpus()),
+            (&[0][..], &[1][..], &[2, 3][..])
+        );
         drop(second);
         assert_eq!(pool.take(1.0).cpus(), [1]);
     }
@@ -148,6 +188,12 @@ mod tests {
 
     #[test]
     fn this_process_may_use_something() {
-        assert!(!CpuPool::of_this_process().unwrap().take(1.0).cpus().is_empty());
+        assert!(
+            !CpuPool::of_this_process()
+                .unwrap()
+                .take(1.0)
+                .cpus()
+                .is_empty()
+        );
     }
 }

@@ -83,20 +83,29 @@ pub fn prepare(
     };
     dir.create().map_err(failed(dir.path()))?;
     // An earlier try may have left files whose names would count as taken.
-    fs::remove_dir_all(&folder).and_then(|()| fs::create_dir(&folder)).map_err(failed(&folder))?;
+    fs::remove_dir_all(&folder)
+        .and_then(|()| fs::create_dir(&folder))
+        .map_err(failed(&folder))?;
     // Created first, so that no input file can take its name.
     let json = folder.join("inputs.json");
     let mut inputs_json = File::create_new(&json).map_err(failed(&json))?;
     let mut contents = inputs.clone();
     for file in files {
-        let mapped = ports.iter().filter(|port| port.key == file.port).flat_map(|port| &port.file_names);
+        let mapped = ports
+            .iter()
+            .filter(|port| port.key == file.port)
+            .flat_map(|port| &port.file_names);
         let (path, mut copy) = create_input(&folder, mapped, file).map_err(failed(&folder))?;
         let mut source = File::open(&file.source).map_err(failed(&file.source))?;
         io::copy(&mut source, &mut copy).map_err(failed(&path))?;
-        let value = path.to_str().ok_or_else(|| io::Error::other("the path is not UTF-8")).map_err(failed(&path))?;
+        let value = path
+            .to_str()
+            .ok_or_else(|| io::Error::other("the path is not UTF-8"))
+            .map_err(failed(&path))?;
         contents.insert(file.port.clone(), Value::from(value));
     }
-    serde_json::to_writer(&mut inputs_json, &contents).map_err(|error| failed(&json)(error.into()))?;
+    serde_json::to_writer(&mut inputs_json, &contents)
+        .map_err(|error| failed(&json)(error.into()))?;
     Ok(contents)
 }
 
@@ -108,13 +117,27 @@ fn create_input<'a>(
 ) -> io::Result<(PathBuf, File)> {
     // A mapped name comes from the service and may have directories; the file's own name comes from anyone.
     let mapped = mapped.filter_map(|name| relative(name));
-    let own = file.file_name.as_deref().filter(|name| !name.contains('/')).and_then(relative);
+    let own = file
+        .file_name
+        .as_deref()
+        .filter(|name| !name.contains('/'))
+        .and_then(relative);
     let numbered = (1..).map(|number| PathBuf::from(format!("{}.{number}", file.port)));
-    for name in mapped.chain(own).chain([PathBuf::from(&file.port)]).chain(numbered) {
+    for name in mapped
+        .chain(own)
+        .chain([PathBuf::from(&file.port)])
+        .chain(numbered)
+    {
         let path = folder.join(&name);
         let above = path.parent().unwrap_or(folder);
-        match fs::create_dir_all(above).and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) => {}
+        match fs::create_dir_all(above)
+            .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
+        {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory
+                ) => {}
             created => return Ok((path, created?)),
         }
     }
@@ -123,7 +146,9 @@ fn create_input<'a>(
 
 /// `name` as a path below a folder, if it is one: no way up, no absolute path, nothing empty, no NUL.
 fn relative(name: &str) -> Option<PathBuf> {
-    let plain = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= LONGEST_NAME && !part.contains('\0');
+    let plain = |part: &str| {
+        !matches!(part, "" | "." | "..") && part.len() <= LONGEST_NAME && !part.contains('\0')
+    };
     name.split('/').all(plain).then(|| PathBuf::from(name))
 }
 
@@ -148,10 +173,17 @@ pub struct Context<'a> {
 ///
 /// An input whose value does not fit into a variable (NUL, or larger than the kernel allows) is in `inputs.json` only.
 #[must_use]
-pub fn environment(dir: &AttemptDir, inputs: &Map<String, Value>, context: &Context<'_>) -> BTreeMap<String, String> {
+pub fn environment(
+    dir: &AttemptDir,
+    inputs: &Map<String, Value>,
+    context: &Context<'_>,
+) -> BTreeMap<String, String> {
     let path = |path: PathBuf| path.to_string_lossy().into_owned();
     let mut env = BTreeMap::from([
-        ("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned())),
+        (
+            "PATH".to_owned(),
+            std::env::var("PATH").unwrap_or_else(|_| DEFAULT_PATH.to_owned()),
+        ),
         ("HOME".to_owned(), path(dir.work())),
         ("LANG".to_owned(), "C.UTF-8".to_owned()),
         ("TMPDIR".to_owned(), path(dir.tmp())),
@@ -179,8 +211,14 @@ pub fn environment(dir: &AttemptDir, inputs: &Map<String, Value>, context: &Cont
         (ATTEMPT_ID_VARIABLE.to_owned(), dir.id().to_owned()),
         ("TREFOIL_SERVICE".to_owned(), context.service.to_owned()),
         ("SC_COMP_SERVICES_SCHEDULED_AS".to_owned(), "CPU".to_owned()),
-        ("SIMCORE_NANO_CPUS_LIMIT".to_owned(), context.nano_cpus.to_string()),
-        ("SIMCORE_MEMORY_BYTES_LIMIT".to_owned(), context.memory_bytes.to_string()),
+        (
+            "SIMCORE_NANO_CPUS_LIMIT".to_owned(),
+            context.nano_cpus.to_string(),
+        ),
+        (
+            "SIMCORE_MEMORY_BYTES_LIMIT".to_owned(),
+            context.memory_bytes.to_string(),
+        ),
     ]);
     env
 }

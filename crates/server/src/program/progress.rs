@@ -57,14 +57,20 @@ impl ProgressParser {
         let rule = match custom {
             None => Rule::Ours,
             Some(custom) => {
-                let regex = regex::RegexBuilder::new(custom).size_limit(REGEX_SIZE).build()?;
+                let regex = regex::RegexBuilder::new(custom)
+                    .size_limit(REGEX_SIZE)
+                    .build()?;
                 if regex.captures_len() < 2 {
                     return Err(ProgressRuleError::NoGroup);
                 }
                 Rule::Custom(regex)
             }
         };
-        Ok(Self { rule, line: Vec::new(), skipping: false })
+        Ok(Self {
+            rule,
+            line: Vec::new(),
+            skipping: false,
+        })
     }
 
     /// Takes the next bytes of the log and returns the last progress that they complete. A carriage return ends a line
@@ -84,7 +90,9 @@ impl ProgressParser {
         let mut rest = bytes;
         while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             self.extend(&rest[..end]);
-            if !self.skipping && let Some(progress) = self.rule.parse(&self.line) {
+            if !self.skipping
+                && let Some(progress) = self.rule.parse(&self.line)
+            {
                 found(progress);
             }
             self.line.clear();
@@ -132,8 +140,17 @@ fn parse_ours(line: &[u8]) -> Option<Progress> {
     }
     let text = String::from_utf8_lossy(line);
     let groups = OURS.captures(&text)?;
-    let number = |name| groups.name(name).and_then(|group| group.as_str().parse::<f64>().ok());
-    let fraction = match (number("percent"), number("part"), number("whole"), number("fraction")) {
+    let number = |name| {
+        groups
+            .name(name)
+            .and_then(|group| group.as_str().parse::<f64>().ok())
+    };
+    let fraction = match (
+        number("percent"),
+        number("part"),
+        number("whole"),
+        number("fraction"),
+    ) {
         (Some(percent), ..) => percent / 100.0,
         (_, Some(part), Some(whole), _) => part / whole,
         (.., fraction) => fraction?,
@@ -145,13 +162,20 @@ fn parse_custom(regex: &Regex, line: &str) -> Option<Progress> {
     let groups = regex.captures(line)?;
     let value = groups.name("value").or_else(|| groups.get(1))?;
     let text = value.as_str().trim();
-    let percent = |text: &str| text.trim_start().starts_with('%') || text.trim_start().starts_with("percent");
+    let percent =
+        |text: &str| text.trim_start().starts_with('%') || text.trim_start().starts_with("percent");
     let fraction = if let Some((part, whole)) = text.split_once('/') {
         part.trim().parse::<f64>().ok()? / whole.trim().parse::<f64>().ok()?
     } else {
-        let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E'))).unwrap_or(text.len());
+        let end = text
+            .find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '+' | '-' | 'e' | 'E')))
+            .unwrap_or(text.len());
         let number: f64 = text[..end].parse().ok()?;
-        if percent(&text[end..]) || percent(&line[value.end()..]) || number > 1.0 { number / 100.0 } else { number }
+        if percent(&text[end..]) || percent(&line[value.end()..]) || number > 1.0 {
+            number / 100.0
+        } else {
+            number
+        }
     };
     progress(fraction, message(&groups))
 }
@@ -163,8 +187,10 @@ fn message<'a>(groups: &'a Captures<'_>) -> Option<Cow<'a, str>> {
 
 fn progress(fraction: f64, message: Option<Cow<'_, str>>) -> Option<Progress> {
     // 0/0 says nothing; 1/0 and 11/10 say that it is done.
-    (!fraction.is_nan())
-        .then(|| Progress { fraction: fraction.clamp(0.0, 1.0) as f32, message: message.map(Cow::into_owned) })
+    (!fraction.is_nan()).then(|| Progress {
+        fraction: fraction.clamp(0.0, 1.0) as f32,
+        message: message.map(Cow::into_owned),
+    })
 }
 
 #[cfg(test)]

@@ -63,10 +63,15 @@ impl Supervisor {
             .stdout(Stdio::piped())
             .stderr(stderr)
             .spawn()
-            .map_err(|source| StartError::Spawn { executable: self.executable.clone(), source })?;
+            .map_err(|source| StartError::Spawn {
+                executable: self.executable.clone(),
+                source,
+            })?;
         let pidfd = open_child(&child).map_err(StartError::Watch)?;
         let ready = async {
-            let Some(mut stdout) = child.stdout.take() else { return false };
+            let Some(mut stdout) = child.stdout.take() else {
+                return false;
+            };
             matches!(stdout.read_u8().await, Ok(READY))
         };
         let ready = timeout(CLAIM_DEADLINE, ready).await.unwrap_or(false);
@@ -76,14 +81,21 @@ impl Supervisor {
             false => revoke(dir).await.map(Some),
         };
         match claim.map_err(StartError::Prepare)? {
-            Some(Claim::Supervisor(supervisor)) => {
-                Ok(Running { dir: dir.clone(), supervisor, pidfd, child: Some(child) })
-            }
+            Some(Claim::Supervisor(supervisor)) => Ok(Running {
+                dir: dir.clone(),
+                supervisor,
+                pidfd,
+                child: Some(child),
+            }),
             Some(Claim::Revoked) | None => {
                 let _ = child.start_kill();
                 let from = dir.supervisor_err();
-                let stderr = blocking(move || std::fs::read_to_string(from)).await.unwrap_or_default();
-                Err(StartError::Supervisor { stderr: stderr.trim_end().to_owned() })
+                let stderr = blocking(move || std::fs::read_to_string(from))
+                    .await
+                    .unwrap_or_default();
+                Err(StartError::Supervisor {
+                    stderr: stderr.trim_end().to_owned(),
+                })
             }
         }
     }
@@ -126,8 +138,17 @@ pub struct Running {
 
 impl Running {
     /// Somebody else's supervisor.
-    pub(super) fn adopted(dir: AttemptDir, supervisor: ProcessId, pidfd: OwnedFd) -> io::Result<Self> {
-        Ok(Self { dir, supervisor, pidfd: watched(pidfd)?, child: None })
+    pub(super) fn adopted(
+        dir: AttemptDir,
+        supervisor: ProcessId,
+        pidfd: OwnedFd,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            dir,
+            supervisor,
+            pidfd: watched(pidfd)?,
+            child: None,
+        })
     }
 
     /// The attempt's directory.
@@ -209,7 +230,9 @@ pub(super) async fn revoke(dir: &AttemptDir) -> io::Result<Claim> {
 }
 
 /// Runs file system work on a thread that may block.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
@@ -222,6 +245,9 @@ fn open_child(child: &Child) -> io::Result<AsyncFd<OwnedFd>> {
 
 /// `fd`, to be waited on until it is readable.
 pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
-    #[expect(deprecated, reason = "its successor is unsafe for types whose descriptor may change; an OwnedFd's does not")]
+    #[expect(
+        deprecated,
+        reason = "its successor is unsafe for types whose descriptor may change; an OwnedFd's does not"
+    )]
     AsyncFd::with_interest(fd, Interest::READABLE)
 }

@@ -18,8 +18,9 @@ use std::{
 use rustix::{
     io::Errno,
     process::{
-        Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid, getrlimit, kill_process_group,
-        set_child_subreaper, set_parent_process_death_signal, setrlimit, setsid, wait,
+        Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid, getrlimit,
+        kill_process_group, set_child_subreaper, set_parent_process_death_signal, setrlimit,
+        setsid, wait,
     },
     thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs},
 };
@@ -75,7 +76,9 @@ pub fn main(dir: &Path) -> ExitCode {
         set_child_subreaper(Some(getpid()))?;
         std::env::set_current_dir("/")?;
         // The parent death signal is sent when the *thread* ends that started the program: everything stays on this one.
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         runtime.block_on(supervise(&dir))
     });
     match supervised {
@@ -96,11 +99,21 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
         return Ok(());
     }
     // A platform that died meanwhile does not read it; the next one finds the claim.
-    let _ = io::Write::write_all(&mut io::stdout(), &[READY]).and_then(|()| io::Write::flush(&mut io::stdout()));
+    let _ = io::Write::write_all(&mut io::stdout(), &[READY])
+        .and_then(|()| io::Write::flush(&mut io::stdout()));
 
     let started_ms = now_ms();
     let (end, stopped_by) = match launch(dir, me) {
-        Ok((program, grace)) => Watch { program, signals, stop: Stop::No, grace }.until_end(dir).await?,
+        Ok((program, grace)) => {
+            Watch {
+                program,
+                signals,
+                stop: Stop::No,
+                grace,
+            }
+            .until_end(dir)
+            .await?
+        }
         Err(error) => (End::ExecFailed(error.to_string()), None),
     };
     let times = Stat::read(getpid().as_raw_pid())?.ok_or(Errno::SRCH)?;
@@ -117,7 +130,9 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
 /// Starts the second stage and returns its pid, which is the program's, and the grace.
 fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration)> {
     let program = dir.program()?;
-    let log = dir.open_log().map_err(|error| about("cannot open the log", &error))?;
+    let log = dir
+        .open_log()
+        .map_err(|error| about("cannot open the log", &error))?;
     // One open file for both streams keeps their order; `/proc/self/exe` stays right while the binary is replaced.
     let child = Command::new("/proc/self/exe")
         .arg(SUBCOMMAND)
@@ -131,11 +146,17 @@ fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration)> {
         .spawn()
         .map_err(|error| about("cannot start a process", &error))?;
     let pid = child.id().cast_signed();
-    dir.write_supervisor_record(&SupervisorRecord { supervisor: me, program: ProcessId::of(pid)? })
-        // Only a hint for a later kill: the session and the environment tell as well.
-        .unwrap_or_else(|error| eprintln!("supervisor.json was not written: {error}"));
+    dir.write_supervisor_record(&SupervisorRecord {
+        supervisor: me,
+        program: ProcessId::of(pid)?,
+    })
+    // Only a hint for a later kill: the session and the environment tell as well.
+    .unwrap_or_else(|error| eprintln!("supervisor.json was not written: {error}"));
     let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
-    Ok((pid, Duration::from_millis(program.grace_ms).min(LONGEST_GRACE)))
+    Ok((
+        pid,
+        Duration::from_millis(program.grace_ms).min(LONGEST_GRACE),
+    ))
 }
 
 struct Signals {
@@ -177,7 +198,11 @@ impl Watch {
             match reap(self.program)? {
                 Reaped::Program(status) => break status,
                 Reaped::Nobody => self.next_event().await?,
-                Reaped::All => return Err(io::Error::other("the program is no child of its supervisor")),
+                Reaped::All => {
+                    return Err(io::Error::other(
+                        "the program is no child of its supervisor",
+                    ));
+                }
             }
         };
         let stopped_by = match self.stop {
@@ -273,11 +298,16 @@ fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {
 /// Becomes the program of the attempt in `dir`; returns only if that fails, with the reason in `exec-error`.
 pub fn exec(dir: &Path) -> ExitCode {
     let failed = match AttemptDir::at(dir) {
-        Ok(dir) => become_program(&dir).map_or_else(|error| (Some(dir), error), |never| match never {}),
+        Ok(dir) => {
+            become_program(&dir).map_or_else(|error| (Some(dir), error), |never| match never {})
+        }
         Err(error) => (None, error),
     };
     let message = failed.1.to_string();
-    if failed.0.is_none_or(|dir| fs::write(dir.exec_error(), &message).is_err()) {
+    if failed
+        .0
+        .is_none_or(|dir| fs::write(dir.exec_error(), &message).is_err())
+    {
         eprintln!("{message}");
     }
     ExitCode::from(EXEC_FAILED)
@@ -289,18 +319,36 @@ fn become_program(dir: &AttemptDir) -> io::Result<Infallible> {
     match dir.read_claim()? {
         Some(Claim::Supervisor(supervisor)) if Some(supervisor.pid) == parent => {}
         // The supervisor was killed before its death could have killed this process.
-        _ => return Err(io::Error::other("the supervisor that claimed the attempt is not the parent")),
+        _ => {
+            return Err(io::Error::other(
+                "the supervisor that claimed the attempt is not the parent",
+            ));
+        }
     }
     // A program that changed its user could not be killed any more.
     set_no_new_privs(true)?;
     let program = dir.program()?;
     let [name, arguments @ ..] = program.argv.as_slice() else {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "there is no program to run: argv is empty"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "there is no program to run: argv is empty",
+        ));
     };
-    std::env::set_current_dir(&program.cwd)
-        .map_err(|error| about(&format!("cannot enter the working directory {}", program.cwd.display()), &error))?;
+    std::env::set_current_dir(&program.cwd).map_err(|error| {
+        about(
+            &format!(
+                "cannot enter the working directory {}",
+                program.cwd.display()
+            ),
+            &error,
+        )
+    })?;
     let mut command = Command::new(name);
-    command.args(arguments).env_clear().envs(&program.env).env(ATTEMPT_ID_VARIABLE, dir.id());
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(&program.env)
+        .env(ATTEMPT_ID_VARIABLE, dir.id());
     limit(&program.limits)?;
     let error = command.exec();
     Err(about(&format!("cannot run {name}"), &error))
@@ -310,21 +358,44 @@ fn limit(limits: &Limits) -> io::Result<()> {
     if let Some(wanted) = &limits.cpus {
         let allowed = sched_getaffinity(None)?;
         let mut set = CpuSet::new();
-        wanted.iter().filter(|&&cpu| cpu < CpuSet::MAX_CPU && allowed.is_set(cpu)).for_each(|&cpu| set.set(cpu));
+        wanted
+            .iter()
+            .filter(|&&cpu| cpu < CpuSet::MAX_CPU && allowed.is_set(cpu))
+            .for_each(|&cpu| set.set(cpu));
         // Processors can be taken away meanwhile; then any will do.
         if set.count() > 0 {
             sched_setaffinity(None, &set)?;
         }
     }
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            maximum: Some(0),
+        },
+    )?;
     let files = getrlimit(Resource::Nofile).maximum;
     let soft = files.map_or(OPEN_FILES, |hard| hard.min(OPEN_FILES));
-    setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: files })?;
+    setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: Some(soft),
+            maximum: files,
+        },
+    )?;
     // Last, because it holds for what this process still allocates as well.
     if let Some(bytes) = limits.memory_bytes {
-        let bytes = getrlimit(Resource::Data).maximum.map_or(bytes, |hard| hard.min(bytes));
-        setrlimit(Resource::Data, Rlimit { current: Some(bytes), maximum: Some(bytes) })
-            .map_err(|error| about("cannot limit the memory", &error.into()))?;
+        let bytes = getrlimit(Resource::Data)
+            .maximum
+            .map_or(bytes, |hard| hard.min(bytes));
+        setrlimit(
+            Resource::Data,
+            Rlimit {
+                current: Some(bytes),
+                maximum: Some(bytes),
+            },
+        )
+        .map_err(|error| about("cannot limit the memory", &error.into()))?;
     }
     Ok(())
 }
@@ -334,5 +405,9 @@ fn about(what: &str, error: &io::Error) -> io::Error {
 }
 
 fn now_ms() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
 }

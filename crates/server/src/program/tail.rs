@@ -56,21 +56,38 @@ impl LogWatch {
     /// The kernel gives no inotify instance: a user has 128 of them unless set otherwise.
     pub fn new() -> io::Result<Self> {
         let inotify = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        let watched = Arc::new(Watched { inotify: watched(inotify)?, files: Mutex::default() });
+        let watched = Arc::new(Watched {
+            inotify: watched(inotify)?,
+            files: Mutex::default(),
+        });
         let dispatcher = tokio::spawn(dispatch(watched.clone()));
-        Ok(Self(Arc::new(Hub { watched, dispatcher })))
+        Ok(Self(Arc::new(Hub {
+            watched,
+            dispatcher,
+        })))
     }
 
     /// Reads the file at `path` from `offset` on, and goes on as it grows until `is_final` is true (or its sender is gone).
     ///
     /// # Errors
     /// The file cannot be opened or watched.
-    pub async fn follow(&self, path: &Path, offset: u64, is_final: watch::Receiver<bool>) -> io::Result<LogFollower> {
+    pub async fn follow(
+        &self,
+        path: &Path,
+        offset: u64,
+        is_final: watch::Receiver<bool>,
+    ) -> io::Result<LogFollower> {
         let (hub, path) = (self.clone(), path.to_owned());
         blocking(move || {
             let file = Arc::new(File::open(&path)?);
             let (watch, grown) = hub.watch(&path)?;
-            Ok(LogFollower { file, offset, grown, is_final, _watch: watch })
+            Ok(LogFollower {
+                file,
+                offset,
+                grown,
+                is_final,
+                _watch: watch,
+            })
         })
         .await
     }
@@ -79,11 +96,20 @@ impl LogWatch {
         // The lock is held over the system call: the descriptor must not be removed by another reader in between.
         let mut files = self.0.watched.files();
         let wd = inotify::add_watch(self.0.watched.inotify.get_ref(), path, WatchFlags::MODIFY)?;
-        let file = files.entry(wd).or_insert_with(|| WatchedFile { grown: watch::Sender::new(()), readers: 0 });
+        let file = files.entry(wd).or_insert_with(|| WatchedFile {
+            grown: watch::Sender::new(()),
+            readers: 0,
+        });
         file.readers += 1;
         let grown = file.grown.subscribe();
         drop(files);
-        Ok((Watch { hub: self.clone(), wd }, grown))
+        Ok((
+            Watch {
+                hub: self.clone(),
+                wd,
+            },
+            grown,
+        ))
     }
 }
 
@@ -125,13 +151,18 @@ impl Drop for Watch {
 async fn dispatch(watched: Arc<Watched>) {
     let mut buffer = vec![MaybeUninit::uninit(); EVENT_BUFFER];
     loop {
-        let Ok(mut ready) = watched.inotify.readable().await else { return };
+        let Ok(mut ready) = watched.inotify.readable().await else {
+            return;
+        };
         let mut events = inotify::Reader::new(watched.inotify.get_ref(), &mut buffer);
         loop {
             match events.next() {
                 Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => {
                     // Some events are lost: anyone may have grown.
-                    watched.files().values().for_each(|file| file.grown.send_modify(|()| {}));
+                    watched
+                        .files()
+                        .values()
+                        .for_each(|file| file.grown.send_modify(|()| {}));
                 }
                 Ok(event) => {
                     if let Some(file) = watched.files().get(&event.wd()) {
@@ -182,7 +213,8 @@ impl LogFollower {
             let chunk = blocking(move || {
                 // As large as needed: most chunks are a line or two, and readers may keep them for a while.
                 let there = file.metadata()?.len().saturating_sub(offset);
-                let mut chunk = vec![0; usize::try_from(there).map_or(CHUNK, |there| there.min(CHUNK))];
+                let mut chunk =
+                    vec![0; usize::try_from(there).map_or(CHUNK, |there| there.min(CHUNK))];
                 let length = file.read_at(&mut chunk, offset)?;
                 chunk.truncate(length);
                 Ok(Bytes::from(chunk))

@@ -51,17 +51,25 @@ pub struct BadOutputs {
 ///
 /// # Errors
 /// `outputs.json` is malformed, a port has no output, or a file is not a regular one within `OUTPUT_FOLDER`.
-pub fn collect(dir: &AttemptDir, ports: &[PortSpec], max_bytes: u64) -> Result<Collected, BadOutputs> {
+pub fn collect(
+    dir: &AttemptDir,
+    ports: &[PortSpec],
+    max_bytes: u64,
+) -> Result<Collected, BadOutputs> {
     let folder = Folder::open(&dir.outputs())?;
     let mut given = folder.outputs_json()?;
     let (mut values, mut files, mut bytes) = (Map::new(), Vec::new(), 0_u64);
     for port in ports {
         let value = given.as_mut().and_then(|given| given.remove(&port.key));
         if port.is_file {
-            let file = folder.file_of(port, value.as_ref()).map_err(|reason| bad(Some(port), reason))?;
+            let file = folder
+                .file_of(port, value.as_ref())
+                .map_err(|reason| bad(Some(port), reason))?;
             bytes = bytes.saturating_add(file.bytes);
             if bytes > max_bytes {
-                let reason = format!("the output files have more than the {max_bytes} bytes that the service may produce");
+                let reason = format!(
+                    "the output files have more than the {max_bytes} bytes that the service may produce"
+                );
                 return Err(bad(Some(port), reason));
             }
             files.push(file);
@@ -76,12 +84,23 @@ pub fn collect(dir: &AttemptDir, ports: &[PortSpec], max_bytes: u64) -> Result<C
             values.insert(port.key.clone(), value);
         }
     }
-    let unknown = given.unwrap_or_default().into_iter().map(|(key, _)| key).collect();
-    Ok(Collected { values, files, unknown })
+    let unknown = given
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect();
+    Ok(Collected {
+        values,
+        files,
+        unknown,
+    })
 }
 
 fn bad(port: Option<&PortSpec>, reason: String) -> BadOutputs {
-    BadOutputs { port: port.map(|port| port.key.clone()), reason }
+    BadOutputs {
+        port: port.map(|port| port.key.clone()),
+        reason,
+    }
 }
 
 struct Folder {
@@ -93,15 +112,23 @@ struct Folder {
 
 impl Folder {
     fn open(told: &Path) -> Result<Self, BadOutputs> {
-        let real = fs::canonicalize(told).map_err(|error| bad(None, format!("OUTPUT_FOLDER is gone: {error}")))?;
-        Ok(Self { told: told.to_owned(), real })
+        let real = fs::canonicalize(told)
+            .map_err(|error| bad(None, format!("OUTPUT_FOLDER is gone: {error}")))?;
+        Ok(Self {
+            told: told.to_owned(),
+            real,
+        })
     }
 
     fn outputs_json(&self) -> Result<Option<Map<String, Value>>, BadOutputs> {
         let about = |reason: String| bad(None, format!("outputs.json: {reason}"));
-        let Some((path, metadata)) = self.find(Path::new("outputs.json")).map_err(about)? else { return Ok(None) };
+        let Some((path, metadata)) = self.find(Path::new("outputs.json")).map_err(about)? else {
+            return Ok(None);
+        };
         if metadata.len() > LARGEST_JSON {
-            return Err(about(format!("it has more than {LARGEST_JSON} bytes; put large values into files")));
+            return Err(about(format!(
+                "it has more than {LARGEST_JSON} bytes; put large values into files"
+            )));
         }
         let mut text = Vec::new();
         // The program is gone, so the size is what it was; still it is what is read that counts.
@@ -110,7 +137,9 @@ impl Folder {
         // The parser's message ends with line and column.
         match serde_json::from_slice(&text).map_err(|error| about(error.to_string()))? {
             Value::Object(values) => Ok(Some(values)),
-            _ => Err(about("it is not an object of port keys and values".to_owned())),
+            _ => Err(about(
+                "it is not an object of port keys and values".to_owned(),
+            )),
         }
     }
 
@@ -118,7 +147,10 @@ impl Folder {
     fn file_of(&self, port: &PortSpec, value: Option<&Value>) -> Result<OutputFile, String> {
         for name in &port.file_names {
             // A name that leaves the folder is the service's mistake; the file is not there then.
-            let found = relative(name).map(|name| self.find(&name)).transpose().map_err(|why| format!("{name}: {why}"))?;
+            let found = relative(name)
+                .map(|name| self.find(&name))
+                .transpose()
+                .map_err(|why| format!("{name}: {why}"))?;
             if let Some(found) = found.flatten() {
                 return Ok(file(port, Path::new(name), found));
             }
@@ -126,14 +158,25 @@ impl Folder {
         match value {
             None | Some(Value::Null) => {}
             Some(Value::String(given)) => {
-                let inside = Path::new(given).strip_prefix(&self.told).ok().and_then(Path::to_str).unwrap_or(given);
-                let name = relative(inside).ok_or_else(|| format!("{given:?} is not a path within OUTPUT_FOLDER"))?;
-                let found = self.find(&name).map_err(|why| format!("{given:?}: {why}"))?;
-                return found
-                    .map(|found| file(port, &name, found))
-                    .ok_or_else(|| format!("outputs.json says {given:?}, but OUTPUT_FOLDER has no such file"));
+                let inside = Path::new(given)
+                    .strip_prefix(&self.told)
+                    .ok()
+                    .and_then(Path::to_str)
+                    .unwrap_or(given);
+                let name = relative(inside)
+                    .ok_or_else(|| format!("{given:?} is not a path within OUTPUT_FOLDER"))?;
+                let found = self
+                    .find(&name)
+                    .map_err(|why| format!("{given:?}: {why}"))?;
+                return found.map(|found| file(port, &name, found)).ok_or_else(|| {
+                    format!("outputs.json says {given:?}, but OUTPUT_FOLDER has no such file")
+                });
             }
-            Some(other) => return Err(format!("outputs.json has {other} where the path of a file belongs")),
+            Some(other) => {
+                return Err(format!(
+                    "outputs.json has {other} where the path of a file belongs"
+                ));
+            }
         }
         self.file_named_as(port)
     }
@@ -141,11 +184,18 @@ impl Folder {
     /// The file with the port's key as its name, with or without an extension.
     fn file_named_as(&self, port: &PortSpec) -> Result<OutputFile, String> {
         let mut named: Vec<String> = fs::read_dir(&self.real)
-            .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<io::Result<Vec<_>>>())
+            .and_then(|entries| {
+                entries
+                    .map(|entry| entry.map(|entry| entry.file_name()))
+                    .collect::<io::Result<Vec<_>>>()
+            })
             .map_err(|error| error.to_string())?
             .into_iter()
             .filter_map(|name| name.into_string().ok())
-            .filter(|name| name.strip_prefix(&port.key).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            .filter(|name| {
+                name.strip_prefix(&port.key)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
             .collect();
         named.sort_unstable();
         // Without an extension comes first, and is meant if it is there.
@@ -153,17 +203,33 @@ impl Folder {
             [name] => name,
             [name, ..] if *name == port.key => name,
             [] => return Err("OUTPUT_FOLDER has no file for it".to_owned()),
-            several => return Err(format!("OUTPUT_FOLDER has several files for it: {}", several.join(", "))),
+            several => {
+                return Err(format!(
+                    "OUTPUT_FOLDER has several files for it: {}",
+                    several.join(", ")
+                ));
+            }
         };
-        let found = self.find(Path::new(name)).map_err(|why| format!("{name}: {why}"))?;
-        found.map(|found| file(port, Path::new(name), found)).ok_or_else(|| format!("{name}: the link leads nowhere"))
+        let found = self
+            .find(Path::new(name))
+            .map_err(|why| format!("{name}: {why}"))?;
+        found
+            .map(|found| file(port, Path::new(name), found))
+            .ok_or_else(|| format!("{name}: the link leads nowhere"))
     }
 
     /// The regular file at `name`, or `None` if there is nothing.
     fn find(&self, name: &Path) -> Result<Option<(PathBuf, Metadata)>, String> {
         // Everything that could change it is gone, so checking the resolved path is enough.
         let path = match fs::canonicalize(self.real.join(name)) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
             path => path.map_err(|error| error.to_string())?,
         };
         if !path.starts_with(&self.real) {
@@ -178,6 +244,14 @@ impl Folder {
 }
 
 fn file(port: &PortSpec, name: &Path, (path, metadata): (PathBuf, Metadata)) -> OutputFile {
-    let name = name.file_name().map_or_else(|| port.key.clone(), |name| name.to_string_lossy().into_owned());
-    OutputFile { port: port.key.clone(), path, name, bytes: metadata.len() }
+    let name = name.file_name().map_or_else(
+        || port.key.clone(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    OutputFile {
+        port: port.key.clone(),
+        path,
+        name,
+        bytes: metadata.len(),
+    }
 }

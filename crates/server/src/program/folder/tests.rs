@@ -44,11 +44,19 @@ impl Attempt {
 }
 
 fn value_port(key: &str) -> PortSpec {
-    PortSpec { key: key.to_owned(), is_file: false, file_names: Vec::new() }
+    PortSpec {
+        key: key.to_owned(),
+        is_file: false,
+        file_names: Vec::new(),
+    }
 }
 
 fn file_port(key: &str, names: &[&str]) -> PortSpec {
-    PortSpec { key: key.to_owned(), is_file: true, file_names: names.iter().map(|&name| name.to_owned()).collect() }
+    PortSpec {
+        key: key.to_owned(),
+        is_file: true,
+        file_names: names.iter().map(|&name| name.to_owned()).collect(),
+    }
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -68,8 +76,16 @@ fn inputs_are_values_and_paths() {
         source: source.clone(),
         file_name: name.map(str::to_owned),
     };
-    let ports = [file_port("mapped", &["deep/er/in.csv"]), file_port("own", &[]), file_port("bare", &[])];
-    let files = [file("mapped", Some("x.csv")), file("own", Some("my.csv")), file("bare", None)];
+    let ports = [
+        file_port("mapped", &["deep/er/in.csv"]),
+        file_port("own", &[]),
+        file_port("bare", &[]),
+    ];
+    let files = [
+        file("mapped", Some("x.csv")),
+        file("own", Some("my.csv")),
+        file("bare", None),
+    ];
     for _again in 0..2 {
         let prepared = prepare(&attempt.dir, &ports, &inputs, &files).unwrap();
         let path = |name: &str| attempt.dir.inputs().join(name).to_str().unwrap().to_owned();
@@ -78,7 +94,8 @@ fn inputs_are_values_and_paths() {
             "mapped": path("deep/er/in.csv"), "own": path("my.csv"), "bare": path("bare"),
         });
         assert_eq!(Value::Object(prepared), expected);
-        let written: Value = serde_json::from_slice(&fs::read(path("inputs.json")).unwrap()).unwrap();
+        let written: Value =
+            serde_json::from_slice(&fs::read(path("inputs.json")).unwrap()).unwrap();
         assert_eq!(written, expected);
         // The program may do with its copy what it wants.
         fs::write(path("my.csv"), "changed").unwrap();
@@ -90,23 +107,57 @@ fn inputs_are_values_and_paths() {
 fn unsafe_and_taken_names_are_not_used() {
     let attempt = Attempt::new();
     let source = attempt.source(b"bytes");
-    let names = ["../up", "/etc/passwd", "", ".", "..", "a/b", "nul\0", "inputs.json", "same", "same", "p1", &"n".repeat(256)];
+    let names = [
+        "../up",
+        "/etc/passwd",
+        "",
+        ".",
+        "..",
+        "a/b",
+        "nul\0",
+        "inputs.json",
+        "same",
+        "same",
+        "p1",
+        &"n".repeat(256),
+    ];
     let files: Vec<InputFile> = names
         .iter()
         .enumerate()
-        .map(|(at, &name)| InputFile { port: format!("p{at}"), source: source.clone(), file_name: Some(name.to_owned()) })
+        .map(|(at, &name)| InputFile {
+            port: format!("p{at}"),
+            source: source.clone(),
+            file_name: Some(name.to_owned()),
+        })
         .collect();
     // The service's own names are no safer.
     let ports = [file_port("p0", &["../../up", "/up", "a//b", "a/../b"])];
     let prepared = prepare(&attempt.dir, &ports, &Map::new(), &files).unwrap();
     let used: Vec<PathBuf> = prepared
         .values()
-        .map(|path| Path::new(path.as_str().unwrap()).strip_prefix(attempt.dir.inputs()).unwrap().to_owned())
+        .map(|path| {
+            Path::new(path.as_str().unwrap())
+                .strip_prefix(attempt.dir.inputs())
+                .unwrap()
+                .to_owned()
+        })
         .collect();
-    let name_of = |port: &str| Path::new(prepared[port].as_str().unwrap()).file_name().unwrap().to_str().unwrap();
+    let name_of = |port: &str| {
+        Path::new(prepared[port].as_str().unwrap())
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+    };
     assert_eq!(used.len(), names.len());
-    assert!(used.iter().all(|path| path.components().count() == 1), "{used:?}");
-    assert_eq!(["p0", "p5", "p7", "p8", "p9", "p10"].map(name_of), ["p0", "p5", "p7", "same", "p9", "p10"]);
+    assert!(
+        used.iter().all(|path| path.components().count() == 1),
+        "{used:?}"
+    );
+    assert_eq!(
+        ["p0", "p5", "p7", "p8", "p9", "p10"].map(name_of),
+        ["p0", "p5", "p7", "same", "p9", "p10"]
+    );
     let mut distinct = used.clone();
     distinct.sort_unstable();
     distinct.dedup();
@@ -124,8 +175,14 @@ fn the_environment_is_the_contract() {
     let inputs = object(json!({
         "x": 1.5, "list": [1, 2], "text": "a b", "folder": "forged", "nul": "a\0b", "large": "x".repeat(200_000),
     }));
-    let context =
-        Context { job_id: "j", attempt: 2, service: "s:1.0.0", env: &env, nano_cpus: 1_500_000_000, memory_bytes: 512 };
+    let context = Context {
+        job_id: "j",
+        attempt: 2,
+        service: "s:1.0.0",
+        env: &env,
+        nano_cpus: 1_500_000_000,
+        memory_bytes: 512,
+    };
     let found = environment(&attempt.dir, &inputs, &context);
     let folder = attempt.dir.inputs().to_str().unwrap().to_owned();
     for (name, value) in [
@@ -145,15 +202,29 @@ fn the_environment_is_the_contract() {
     ] {
         assert_eq!(found.get(name).map(String::as_str), Some(value), "{name}");
     }
-    assert!(["PATH", "HOME", "TMPDIR", "OUTPUT_FOLDER", "LOG_FOLDER"].iter().all(|&name| found.contains_key(name)));
+    assert!(
+        ["PATH", "HOME", "TMPDIR", "OUTPUT_FOLDER", "LOG_FOLDER"]
+            .iter()
+            .all(|&name| found.contains_key(name))
+    );
     assert!(!found.contains_key("INPUT_NUL") && !found.contains_key("INPUT_LARGE"));
 }
 
 #[test]
 fn values_and_files_are_collected() {
     let attempt = Attempt::new();
-    attempt.output("outputs.json", r#"{"y": 1e-3, "list": [1], "told": "sub/told.vtk", "extra": 1, "nothing": null}"#);
-    for name in ["mapped.csv", "sub/told.vtk", "bare", "bare.txt", "ext.tar.gz", "nothing.bin"] {
+    attempt.output(
+        "outputs.json",
+        r#"{"y": 1e-3, "list": [1], "told": "sub/told.vtk", "extra": 1, "nothing": null}"#,
+    );
+    for name in [
+        "mapped.csv",
+        "sub/told.vtk",
+        "bare",
+        "bare.txt",
+        "ext.tar.gz",
+        "nothing.bin",
+    ] {
         attempt.output(name, name);
     }
     let absolute = attempt.dir.outputs().join("bare.txt");
@@ -167,18 +238,37 @@ fn values_and_files_are_collected() {
         file_port("nothing", &[]),
     ];
     let collected = attempt.collect(&ports).unwrap();
-    assert_eq!(Value::Object(collected.values), json!({"y": 0.001, "list": [1]}));
+    assert_eq!(
+        Value::Object(collected.values),
+        json!({"y": 0.001, "list": [1]})
+    );
     assert_eq!(collected.unknown, ["extra"]);
-    let files: Vec<_> = collected.files.iter().map(|file| (file.port.as_str(), file.name.as_str())).collect();
+    let files: Vec<_> = collected
+        .files
+        .iter()
+        .map(|file| (file.port.as_str(), file.name.as_str()))
+        .collect();
     assert_eq!(
         files,
-        [("mapped", "mapped.csv"), ("told", "told.vtk"), ("bare", "bare"), ("ext", "ext.tar.gz"), ("nothing", "nothing.bin")]
+        [
+            ("mapped", "mapped.csv"),
+            ("told", "told.vtk"),
+            ("bare", "bare"),
+            ("ext", "ext.tar.gz"),
+            ("nothing", "nothing.bin")
+        ]
     );
-    assert_eq!(fs::read_to_string(&collected.files[1].path).unwrap(), "sub/told.vtk");
+    assert_eq!(
+        fs::read_to_string(&collected.files[1].path).unwrap(),
+        "sub/told.vtk"
+    );
     assert_eq!(collected.files[1].bytes, 12);
 
     attempt.output("outputs.json", &json!({"abs": absolute}).to_string());
-    assert_eq!(attempt.collect(&[file_port("abs", &[])]).unwrap().files[0].name, "bare.txt");
+    assert_eq!(
+        attempt.collect(&[file_port("abs", &[])]).unwrap().files[0].name,
+        "bare.txt"
+    );
 }
 
 #[test]
@@ -186,8 +276,18 @@ fn links_within_the_folder_are_followed() {
     let attempt = Attempt::new();
     attempt.output("run-7/result", "r");
     symlink("run-7/result", attempt.dir.outputs().join("out.txt")).unwrap();
-    let file = attempt.collect(&[file_port("out", &[])]).unwrap().files.remove(0);
-    assert_eq!((file.name.as_str(), fs::read_to_string(file.path).unwrap().as_str()), ("out.txt", "r"));
+    let file = attempt
+        .collect(&[file_port("out", &[])])
+        .unwrap()
+        .files
+        .remove(0);
+    assert_eq!(
+        (
+            file.name.as_str(),
+            fs::read_to_string(file.path).unwrap().as_str()
+        ),
+        ("out.txt", "r")
+    );
 }
 
 #[test]
@@ -206,7 +306,16 @@ fn nothing_outside_the_folder_is_followed() {
     attempt.check_bad(&file_port("dangling", &[]), "leads nowhere");
     attempt.check_bad(&file_port("circle", &[]), "circle");
     attempt.check_bad(&file_port("p", &["../secret"]), "no file for it");
-    for path in ["../secret", "up/secret", "etc/passwd", "/etc/passwd", "a/../../secret", "", ".", "x\0"] {
+    for path in [
+        "../secret",
+        "up/secret",
+        "etc/passwd",
+        "/etc/passwd",
+        "a/../../secret",
+        "",
+        ".",
+        "x\0",
+    ] {
         attempt.output("outputs.json", &json!({ "p": path }).to_string());
         attempt.check_bad(&file_port("p", &[]), "OUTPUT_FOLDER");
     }
@@ -245,16 +354,25 @@ fn only_regular_files_are_outputs() {
 fn outputs_that_are_missing_or_malformed_are_explained() {
     let attempt = Attempt::new();
     attempt.check_bad(&value_port("y"), "output y: there is no outputs.json");
-    attempt.check_bad(&file_port("f", &[]), "output f: OUTPUT_FOLDER has no file for it");
+    attempt.check_bad(
+        &file_port("f", &[]),
+        "output f: OUTPUT_FOLDER has no file for it",
+    );
     attempt.output("outputs.json", "{}");
     attempt.check_bad(&value_port("y"), "output y: outputs.json has no value");
     attempt.output("outputs.json", "{\n \"y\": 1,\n \"f\": nan}");
     attempt.check_bad(&value_port("y"), "line 3 column 8");
     attempt.output("outputs.json", "[1]");
     attempt.check_bad(&value_port("y"), "not an object");
-    attempt.output("outputs.json", &format!("{{\"y\":{}{}}}", "[".repeat(1000), "]".repeat(1000)));
+    attempt.output(
+        "outputs.json",
+        &format!("{{\"y\":{}{}}}", "[".repeat(1000), "]".repeat(1000)),
+    );
     attempt.check_bad(&value_port("y"), "recursion limit");
-    attempt.output("outputs.json", &format!("{{\"y\":\"{}\"}}", "x".repeat(17 << 20)));
+    attempt.output(
+        "outputs.json",
+        &format!("{{\"y\":\"{}\"}}", "x".repeat(17 << 20)),
+    );
     attempt.check_bad(&value_port("y"), "more than 16777216 bytes");
     attempt.output("outputs.json", r#"{"f": 3}"#);
     attempt.check_bad(&file_port("f", &[]), "has 3 where the path");
@@ -274,7 +392,10 @@ fn outputs_have_a_limit_together() {
     let ports = [file_port("a", &[]), file_port("b", &[])];
     assert_eq!(attempt.collect(&ports).unwrap().files.len(), 2);
     attempt.output("b", &"x".repeat(401));
-    assert_eq!(attempt.collect(&ports).unwrap_err().port.as_deref(), Some("b"));
+    assert_eq!(
+        attempt.collect(&ports).unwrap_err().port.as_deref(),
+        Some("b")
+    );
 }
 
 #[test]
@@ -285,13 +406,29 @@ fn hundred_megabytes_go_in_and_out() {
     let file = File::create(&source).unwrap();
     file.set_len(100 << 20).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, b"end", (100 << 20) - 3).unwrap();
-    let input = InputFile { port: "f".to_owned(), source, file_name: Some("large.bin".to_owned()) };
+    let input = InputFile {
+        port: "f".to_owned(),
+        source,
+        file_name: Some("large.bin".to_owned()),
+    };
     let prepared = prepare(&attempt.dir, &[], &Map::new(), &[input]).unwrap();
-    fs::rename(prepared["f"].as_str().unwrap(), attempt.dir.outputs().join("f.bin")).unwrap();
-    let file = collect(&attempt.dir, &[file_port("f", &[])], u64::MAX).unwrap().files.remove(0);
+    fs::rename(
+        prepared["f"].as_str().unwrap(),
+        attempt.dir.outputs().join("f.bin"),
+    )
+    .unwrap();
+    let file = collect(&attempt.dir, &[file_port("f", &[])], u64::MAX)
+        .unwrap()
+        .files
+        .remove(0);
     assert_eq!(file.bytes, 100 << 20);
     let mut end = [0; 3];
-    std::os::unix::fs::FileExt::read_exact_at(&File::open(file.path).unwrap(), &mut end, (100 << 20) - 3).unwrap();
+    std::os::unix::fs::FileExt::read_exact_at(
+        &File::open(file.path).unwrap(),
+        &mut end,
+        (100 << 20) - 3,
+    )
+    .unwrap();
     assert_eq!(&end, b"end");
 }
 

@@ -5,7 +5,9 @@ use super::*;
 fn check(custom: Option<&str>, line: &str, expected: Option<(f32, Option<&str>)>) {
     let mut parser = ProgressParser::new(custom).unwrap();
     let found = parser.push(line.as_bytes()).or_else(|| parser.finish());
-    let found = found.as_ref().map(|progress| (progress.fraction, progress.message.as_deref()));
+    let found = found
+        .as_ref()
+        .map(|progress| (progress.fraction, progress.message.as_deref()));
     assert_eq!(found, expected, "{line:?}");
 }
 
@@ -32,8 +34,16 @@ fn the_documented_lines_are_progress() {
 
 #[test]
 fn text_may_follow() {
-    check(None, "[PROGRESS] 23% meshing the skull\n", Some((0.23, Some("meshing the skull"))));
-    check(None, "[PROGRESS] 3/10 - step three  \n", Some((0.3, Some("step three"))));
+    check(
+        None,
+        "[PROGRESS] 23% meshing the skull\n",
+        Some((0.23, Some("meshing the skull"))),
+    );
+    check(
+        None,
+        "[PROGRESS] 3/10 - step three  \n",
+        Some((0.3, Some("step three"))),
+    );
     check(None, "[PROGRESS] 0.5: half\n", Some((0.5, Some("half"))));
 }
 
@@ -60,10 +70,18 @@ fn other_lines_are_not_progress() {
 
 #[test]
 fn a_service_has_its_own_expression() {
-    check(Some(r"^Step (?<value>\d+/\d+): (?<message>.*)$"), "Step 2/8: solve", Some((0.25, Some("solve"))));
+    check(
+        Some(r"^Step (?<value>\d+/\d+): (?<message>.*)$"),
+        "Step 2/8: solve",
+        Some((0.25, Some("solve"))),
+    );
     check(Some(r"(\d+)% done"), "now 40% done", Some((0.4, None)));
     check(Some(r"(\d+) *% done"), "now 1% done", Some((0.01, None)));
-    check(Some(r"at (?<value>[\d.]+%?)"), "at 7.5%", Some((0.075, None)));
+    check(
+        Some(r"at (?<value>[\d.]+%?)"),
+        "at 7.5%",
+        Some((0.075, None)),
+    );
     check(Some(r"at (?<value>[\d.]+)"), "at 0.75", Some((0.75, None)));
     check(Some(r"at (?<value>[\d.]+)"), "at 75", Some((0.75, None)));
     check(Some(r"at (.+)"), "at home", None);
@@ -72,15 +90,26 @@ fn a_service_has_its_own_expression() {
 
 #[test]
 fn expressions_that_cannot_work_are_refused() {
-    assert!(matches!(ProgressParser::new(Some("(")), Err(ProgressRuleError::Regex(_))));
-    assert!(matches!(ProgressParser::new(Some("x{1000}{1000}()")), Err(ProgressRuleError::Regex(_))));
-    assert!(matches!(ProgressParser::new(Some("progress")), Err(ProgressRuleError::NoGroup)));
+    assert!(matches!(
+        ProgressParser::new(Some("(")),
+        Err(ProgressRuleError::Regex(_))
+    ));
+    assert!(matches!(
+        ProgressParser::new(Some("x{1000}{1000}()")),
+        Err(ProgressRuleError::Regex(_))
+    ));
+    assert!(matches!(
+        ProgressParser::new(Some("progress")),
+        Err(ProgressRuleError::NoGroup)
+    ));
 }
 
 #[test]
 fn the_newest_of_several_counts() {
     let mut parser = ProgressParser::new(None).unwrap();
-    let found = parser.push(b"[PROGRESS] 1%\nwork\r[PROGRESS] 2%\r[PROGRESS] 3").unwrap();
+    let found = parser
+        .push(b"[PROGRESS] 1%\nwork\r[PROGRESS] 2%\r[PROGRESS] 3")
+        .unwrap();
     assert_eq!(found.fraction, 0.02);
     assert_eq!(parser.push(b"%").map(|found| found.fraction), None);
     assert_eq!(parser.finish().map(|found| found.fraction), Some(0.03));
@@ -91,13 +120,24 @@ fn a_line_longer_than_the_limit_is_not_progress_and_not_kept() {
     let mut parser = ProgressParser::new(None).unwrap();
     let head = b"[PROGRESS] 5% ";
     assert!(parser.push(head).is_none());
-    assert!(parser.push(&vec![b'x'; LONGEST_LINE - head.len()]).is_none());
+    assert!(
+        parser
+            .push(&vec![b'x'; LONGEST_LINE - head.len()])
+            .is_none()
+    );
     assert!(parser.push(b"\n").is_some(), "exactly the limit");
     assert!(parser.push(head).is_none());
-    assert!(parser.push(&vec![b'x'; LONGEST_LINE - head.len() + 1]).is_none());
+    assert!(
+        parser
+            .push(&vec![b'x'; LONGEST_LINE - head.len() + 1])
+            .is_none()
+    );
     assert!(parser.line.is_empty());
     assert!(parser.push(b"\n").is_none(), "one more");
-    assert!(parser.push(b"[PROGRESS] 6%\n").is_some(), "the next line is a line again");
+    assert!(
+        parser.push(b"[PROGRESS] 6%\n").is_some(),
+        "the next line is a line again"
+    );
 }
 
 proptest! {

@@ -1,9 +1,4 @@
-use std::{
-    fs::OpenOptions,
-    io::Write as _,
-    path::PathBuf,
-    time::Duration,
-};
+use std::{fs::OpenOptions, io::Write as _, path::PathBuf, time::Duration};
 
 use super::*;
 
@@ -17,13 +12,23 @@ impl Log {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let file = OpenOptions::new().create(true).append(true).open(&path).unwrap();
-        Self { _dir: dir, path, file }
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .unwrap();
+        Self {
+            _dir: dir,
+            path,
+            file,
+        }
     }
 }
 
 async fn in_time<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), future).await.expect("in time")
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .expect("in time")
 }
 
 async fn read_all(mut follower: LogFollower) -> Vec<u8> {
@@ -45,8 +50,14 @@ async fn a_final_log_is_read_to_its_end() {
     let (_owner, is_final) = watch::channel(true);
     let follower = logs.follow(&log.path, 0, is_final.clone()).await.unwrap();
     assert_eq!(read_all(follower).await, content);
-    let mut follower = logs.follow(&log.path, 799_990, is_final.clone()).await.unwrap();
-    assert_eq!(follower.next_chunk().await.unwrap().unwrap(), content[799_990..]);
+    let mut follower = logs
+        .follow(&log.path, 799_990, is_final.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        follower.next_chunk().await.unwrap().unwrap(),
+        content[799_990..]
+    );
     assert_eq!(follower.next_chunk().await.unwrap(), None);
     let mut beyond = logs.follow(&log.path, 900_000, is_final).await.unwrap();
     assert_eq!(beyond.next_chunk().await.unwrap(), None);
@@ -61,12 +72,20 @@ async fn bytes_arrive_as_they_are_written() {
     for line in ["one\n", "two\n", "three\n"] {
         // Polled before the write: so it is the event that wakes it.
         let mut next = std::pin::pin!(follower.next_chunk());
-        assert!(tokio::time::timeout(Duration::ZERO, &mut next).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::ZERO, &mut next)
+                .await
+                .is_err()
+        );
         log.file.write_all(line.as_bytes()).unwrap();
         assert_eq!(in_time(next).await.unwrap().unwrap(), line);
     }
     let mut next = std::pin::pin!(follower.next_chunk());
-    assert!(tokio::time::timeout(Duration::ZERO, &mut next).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::ZERO, &mut next)
+            .await
+            .is_err()
+    );
     owner.send(true).unwrap();
     assert_eq!(in_time(next).await.unwrap(), None);
 }
@@ -92,7 +111,9 @@ async fn hundreds_of_readers_share_one_watch() {
     let (owner, is_final) = watch::channel(false);
     let mut readers = Vec::new();
     for _ in 0..300 {
-        readers.push(tokio::spawn(read_all(logs.follow(&log.path, 0, is_final.clone()).await.unwrap())));
+        readers.push(tokio::spawn(read_all(
+            logs.follow(&log.path, 0, is_final.clone()).await.unwrap(),
+        )));
     }
     assert_eq!(logs.0.watched.files().len(), 1);
     let mut expected = Vec::new();
@@ -106,7 +127,10 @@ async fn hundreds_of_readers_share_one_watch() {
     for reader in readers {
         assert_eq!(reader.await.unwrap(), expected);
     }
-    assert!(logs.0.watched.files().is_empty(), "nobody is watched for nobody");
+    assert!(
+        logs.0.watched.files().is_empty(),
+        "nobody is watched for nobody"
+    );
 }
 
 #[tokio::test]
@@ -135,10 +159,17 @@ async fn a_removed_log_is_read_to_its_end_and_the_watch_goes_on() {
     let logs = LogWatch::new().unwrap();
     let mut removed = Log::new();
     let (owner, is_final) = watch::channel(false);
-    let follower = logs.follow(&removed.path, 0, is_final.clone()).await.unwrap();
+    let follower = logs
+        .follow(&removed.path, 0, is_final.clone())
+        .await
+        .unwrap();
     removed.file.write_all(b"gone").unwrap();
     std::fs::remove_file(&removed.path).unwrap();
-    assert!(logs.follow(&removed.path, 0, is_final.clone()).await.is_err());
+    assert!(
+        logs.follow(&removed.path, 0, is_final.clone())
+            .await
+            .is_err()
+    );
     owner.send(true).unwrap();
     assert_eq!(read_all(follower).await, b"gone");
 
@@ -146,5 +177,8 @@ async fn a_removed_log_is_read_to_its_end_and_the_watch_goes_on() {
     let (_owner, is_final) = watch::channel(false);
     let mut follower = logs.follow(&other.path, 0, is_final).await.unwrap();
     other.file.write_all(b"here").unwrap();
-    assert_eq!(in_time(follower.next_chunk()).await.unwrap().unwrap(), "here");
+    assert_eq!(
+        in_time(follower.next_chunk()).await.unwrap().unwrap(),
+        "here"
+    );
 }
