@@ -18,6 +18,8 @@
 //! - [`progress`]: progress lines in a log. [`tail`]: following a log that grows.
 //! - [`cpus`]: which processors an attempt may use.
 //!
+//! A program cannot gain privileges (`no_new_privs`): one that changed its user could not be killed any more.
+//!
 //! Nothing here knows about jobs' states, retries or ports' types: that is for the caller.
 
 mod adopt;

@@ -94,7 +94,6 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
     // Before the claim: once it stands, a stop must be heard.
     let signals = Signals::new()?;
     let me = ProcessId::of(getpid().as_raw_pid())?;
-    dir.reserve_exit_report()?;
     if dir.claim(Claim::Supervisor(me.clone()))? != Claim::Supervisor(me.clone()) {
         return Ok(());
     }
@@ -130,6 +129,8 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
 /// Starts the second stage and returns its pid, which is the program's, and the grace.
 fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration)> {
     let program = dir.program()?;
+    dir.reserve_exit_report()
+        .map_err(|error| about("there is no space for a report", &error))?;
     let log = dir
         .open_log()
         .map_err(|error| about("cannot open the log", &error))?;

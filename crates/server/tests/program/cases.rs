@@ -233,7 +233,8 @@ cases! {
         attempt.start_and_lose_the_platform();
         let pid = attempt.pid("pid").await;
         assert!(runs(pid));
-        assert_eq!(attempt.dir.program_pid().unwrap(), Some(pid.cast_signed()));
+        let known = eventually("its pid", || attempt.dir.program_pid().unwrap()).await;
+        assert_eq!(known, pid.cast_signed());
         let Adoption::Running(mut running) = attempt.adopt().await else { panic!("it runs") };
         // Cancelled and asked again.
         assert!(tokio::time::timeout(std::time::Duration::ZERO, running.wait()).await.is_err());
