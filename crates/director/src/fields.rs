@@ -4,9 +4,12 @@ use serde_json::Value;
 
 use crate::{
     near::did_you_mean,
-    problem::Problem,
+    problem::{Problem, Severity},
     yaml::{MapEntry, Node, Yaml},
 };
+
+/// Most errors, and most warnings, of one file: a list to work through, not a flood.
+pub(crate) const PROBLEMS_MAX: usize = 100;
 
 /// Problems of one file as they are found.
 pub(crate) struct Report<'a> {
@@ -14,7 +17,14 @@ pub(crate) struct Report<'a> {
     pub(crate) problems: Vec<Problem>,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(crate) fn new(file: &'a str) -> Self {
+        Self {
+            file,
+            problems: Vec::new(),
+        }
+    }
+
     pub(crate) fn error(
         &mut self,
         at: (u32, u32),
@@ -22,8 +32,10 @@ impl Report<'_> {
         reason: impl Into<String>,
         hint: Option<String>,
     ) {
-        self.problems
-            .push(Problem::error(self.file, at, field, reason).with_hint(hint));
+        if !self.is_full() {
+            self.problems
+                .push(Problem::error(self.file, at, field, reason).with_hint(hint));
+        }
     }
 
     pub(crate) fn warning(
@@ -33,12 +45,26 @@ impl Report<'_> {
         reason: impl Into<String>,
         hint: Option<String>,
     ) {
-        self.problems
-            .push(Problem::warning(self.file, at, field, reason).with_hint(hint));
+        if self.count(Severity::Warning) < PROBLEMS_MAX {
+            self.problems
+                .push(Problem::warning(self.file, at, field, reason).with_hint(hint));
+        }
     }
 
     pub(crate) fn has_errors(&self) -> bool {
-        self.problems.iter().any(Problem::is_error)
+        self.count(Severity::Error) > 0
+    }
+
+    /// Whether further errors are not recorded.
+    pub(crate) fn is_full(&self) -> bool {
+        self.count(Severity::Error) >= PROBLEMS_MAX
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.problems
+            .iter()
+            .filter(|problem| problem.severity == severity)
+            .count()
     }
 }
 
@@ -155,7 +181,7 @@ impl<'n> Fields<'n> {
         self.get(name).map(Node::to_json)
     }
 
-    /// Warns of every field that was not asked for.
+    /// Warns of the fields that were not asked for.
     pub(crate) fn finish(self, report: &mut Report<'_>) {
         for entry in self
             .entries

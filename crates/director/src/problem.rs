@@ -4,6 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// Longest path and longest reason of a problem: both may quote the file.
+const TEXT_CHARS_MAX: usize = 500;
+
 /// Whether a problem keeps the service out of the catalog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -46,8 +49,8 @@ impl Problem {
             file: file.to_owned(),
             line: at.0,
             column: at.1,
-            field: field.into(),
-            reason: reason.into(),
+            field: shorten(field.into()),
+            reason: shorten(reason.into()),
             hint: None,
             severity: Severity::Error,
         }
@@ -77,6 +80,14 @@ impl Problem {
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
+}
+
+fn shorten(mut text: String) -> String {
+    if let Some((end, _)) = text.char_indices().nth(TEXT_CHARS_MAX) {
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 /// `metadata.yml:3:10: version: is a number (hint)`, the form that editors can jump to.

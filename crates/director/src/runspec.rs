@@ -10,6 +10,7 @@ use crate::problem::Problem;
 
 mod parse;
 mod quantity;
+mod table;
 
 /// Largest compiled progress pattern: it is applied to every line of every log.
 const PROGRESS_REGEXP_BYTES_MAX: usize = 1 << 20;

@@ -11,6 +11,10 @@ const MESSAGE_CHARS_MAX: usize = 300;
 /// Most violations reported of one value: more do not help to mend it.
 const VIOLATIONS_MAX: usize = 50;
 
+/// Most values in a schema, and largest compiled pattern: together they bound what compiling costs.
+const SCHEMA_VALUES_MAX: usize = 5000;
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+
 /// A compiled JSON Schema and the text it came from.
 #[derive(Clone)]
 pub struct ContentSchema {
@@ -35,10 +39,13 @@ impl ContentSchema {
                 "`{keyword}` is not allowed: a content schema stands alone"
             ));
         }
+        if count_values(&source) > SCHEMA_VALUES_MAX {
+            return Err(format!("has more than {SCHEMA_VALUES_MAX} values"));
+        }
         // Linear-time patterns: a schema's author must not be able to stall who validates a value.
         let options = jsonschema::options()
             .offline()
-            .with_pattern_options(PatternOptions::regex());
+            .with_pattern_options(PatternOptions::regex().size_limit(PATTERN_BYTES_MAX));
         let validator = options.build(&source).map_err(|error| {
             let place = error.instance_path().to_string();
             let place = if place.is_empty() {
@@ -95,6 +102,14 @@ fn find_reference(schema: &Value) -> Option<&'static str> {
             .or_else(|| members.values().find_map(find_reference)),
         Value::Array(items) => items.iter().find_map(find_reference),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
+}
+
+fn count_values(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(count_values).sum::<usize>(),
+        Value::Array(items) => 1 + items.iter().map(count_values).sum::<usize>(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 1,
     }
 }
 

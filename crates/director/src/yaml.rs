@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Marker, Parser, Span, Tag};
 use serde_json::{Number, Value};
 
-use crate::problem::Problem;
+use crate::{fields::PROBLEMS_MAX, problem::Problem};
+
+mod scalar;
 
 /// Largest document: metadata with thousands of ports has a tenth of it.
 const DOCUMENT_BYTES_MAX: usize = 1 << 20;
@@ -283,7 +285,7 @@ impl Builder<'_> {
                 if self.expects_key() {
                     return self.take_key(text.into_owned(), anchor, (line, column));
                 }
-                let value = match resolve(&text, style, tag.as_deref()) {
+                let value = match scalar::resolve(&text, style, tag.as_deref()) {
                     Ok(value) => value,
                     Err(reason) => return Err(self.failure((line, column), reason)),
                 };
@@ -416,8 +418,10 @@ impl Builder<'_> {
                 if let Some((first, _)) = open.seen.get(&key) {
                     let reason =
                         format!("key `{key}` is there twice; the first is in line {first}");
-                    self.problems
-                        .push(Problem::error(self.file, (line, column), key, reason));
+                    if self.problems.len() < PROBLEMS_MAX {
+                        let problem = Problem::error(self.file, (line, column), key, reason);
+                        self.problems.push(problem);
+                    }
                 } else {
                     open.seen.insert(key.clone(), (line, column));
                     entries.push(MapEntry {
@@ -500,106 +504,6 @@ fn size(node: &Node) -> (usize, usize) {
             .map(|entry| add(size(&entry.value), (1, entry.key.len())))
             .fold((1, 0), add),
     }
-}
-
-/// A scalar by its style, its tag and, if plain, the core schema.
-fn resolve(text: &str, style: ScalarStyle, tag: Option<&Tag>) -> Result<Yaml, String> {
-    if let Some(tag) = tag {
-        let core = tag.is_yaml_core_schema();
-        if (core && tag.suffix == "str") || (tag.handle.is_empty() && tag.suffix == "!") {
-            return Ok(Yaml::String(text.to_owned()));
-        }
-        let value = resolve_plain(text)?;
-        return match (core, tag.suffix.as_str(), &value) {
-            (true, "null", Yaml::Null)
-            | (true, "bool", Yaml::Bool(_))
-            | (true, "float", Yaml::Number { .. }) => Ok(value),
-            (true, "int", Yaml::Number { value: number, .. }) if !number.is_f64() => Ok(value),
-            _ => Err(format!("tag `{tag}` is not supported here")),
-        };
-    }
-    match style {
-        ScalarStyle::Plain => resolve_plain(text),
-        ScalarStyle::SingleQuoted
-        | ScalarStyle::DoubleQuoted
-        | ScalarStyle::Literal
-        | ScalarStyle::Folded => Ok(Yaml::String(text.to_owned())),
-    }
-}
-
-/// YAML 1.2.2, 10.3.2.
-fn resolve_plain(text: &str) -> Result<Yaml, String> {
-    Ok(match text {
-        "" | "~" | "null" | "Null" | "NULL" => Yaml::Null,
-        "true" | "True" | "TRUE" => Yaml::Bool(true),
-        "false" | "False" | "FALSE" => Yaml::Bool(false),
-        _ => match resolve_number(text)? {
-            Some(value) => Yaml::Number {
-                value,
-                text: text.to_owned(),
-            },
-            None => Yaml::String(text.to_owned()),
-        },
-    })
-}
-
-fn resolve_number(text: &str) -> Result<Option<Number>, String> {
-    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
-    if matches!(unsigned, ".inf" | ".Inf" | ".INF") || matches!(text, ".nan" | ".NaN" | ".NAN") {
-        return Err(format!("`{text}` has no JSON form; quote it if it is text"));
-    }
-    for (prefix, radix) in [("0x", 16), ("0o", 8)] {
-        if let Some(digits) = text.strip_prefix(prefix)
-            && !digits.is_empty()
-            && digits.chars().all(|c| c.is_digit(radix))
-        {
-            let value = u64::from_str_radix(digits, radix);
-            return value
-                .map(|value| Some(value.into()))
-                .map_err(|_| too_large(text));
-        }
-    }
-    if !unsigned.is_empty() && unsigned.bytes().all(|b| b.is_ascii_digit()) {
-        let plain = text.strip_prefix('+').unwrap_or(text);
-        if let Ok(value) = plain.parse::<i64>() {
-            return Ok(Some(value.into()));
-        }
-        return plain
-            .parse::<u64>()
-            .map(|value| Some(value.into()))
-            .map_err(|_| too_large(text));
-    }
-    if !is_float(unsigned) {
-        return Ok(None);
-    }
-    let value: f64 = text
-        .parse()
-        .map_err(|_| format!("`{text}` is not a number"))?;
-    Number::from_f64(value)
-        .map(Some)
-        .ok_or_else(|| too_large(text))
-}
-
-fn too_large(text: &str) -> String {
-    let shown: String = text.chars().take(40).collect();
-    format!("the number {shown} is out of range; quote it if it is text")
-}
-
-/// `( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )?`, without its sign.
-fn is_float(text: &str) -> bool {
-    let (mantissa, exponent) = match text.split_once(['e', 'E']) {
-        Some((mantissa, exponent)) => (mantissa, Some(exponent)),
-        None => (text, None),
-    };
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let mantissa_ok = match mantissa.split_once('.') {
-        Some(("", fraction)) => digits(fraction),
-        Some((whole, fraction)) => digits(whole) && (fraction.is_empty() || digits(fraction)),
-        None => digits(mantissa),
-    };
-    mantissa_ok
-        && exponent
-            .is_none_or(|exponent| digits(exponent.strip_prefix(['-', '+']).unwrap_or(exponent)))
 }
 
 #[cfg(test)]

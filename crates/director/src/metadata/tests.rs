@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::testing::{SLEEPER, lines};
@@ -295,7 +295,7 @@ fn ports() {
         "inputs:\n  a: {type: number}\n  A: {type: number}\n",
         "f:8:3: warning: inputs.A: its variable INPUT_A is also that of a; read inputs.json instead",
     );
-    let many: String = (0..=PORTS_MAX)
+    let many: String = (0..501)
         .map(|i| format!("  p{i}: {{type: number}}\n"))
         .collect();
     check(
@@ -455,6 +455,34 @@ fn every_problem_is_reported() {
             "foo"
         ]
     );
+}
+
+#[test]
+fn a_flood_of_problems_is_cut() {
+    let ports: String = (0..300)
+        .map(|i| format!("  p{i}: {{type: {}, x: 1, y: 2}}\n", "z".repeat(1000)))
+        .collect();
+    let (metadata, problems) = Metadata::parse("f", format!("{HEAD}inputs:\n{ports}").as_bytes());
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    assert_eq!(
+        (metadata.is_none(), errors, problems.len()),
+        (true, 100, 200)
+    );
+    assert!(problems.iter().all(|problem| problem.reason.len() < 2500));
+    let doubles = "a: 1\n".repeat(10_000);
+    assert_eq!(
+        Metadata::parse("f", doubles.as_bytes())
+            .1
+            .iter()
+            .filter(|problem| problem.is_error())
+            .count(),
+        100
+    );
+    // A flood of warnings does not hide an error.
+    let unknown: String = (0..1000).map(|i| format!("x{i}: 1\n")).collect();
+    let (metadata, problems) =
+        Metadata::parse("f", format!("{HEAD}inputs: 5\n{unknown}").as_bytes());
+    assert!(metadata.is_none() && problems.iter().any(Problem::is_error));
 }
 
 #[test]

@@ -293,6 +293,17 @@ fn all_problems_at_once() {
 }
 
 #[test]
+fn a_flood_of_problems_is_cut() {
+    let keys: String = (0..20_000).map(|i| format!("k{i}=1\n")).collect();
+    assert_eq!(RunSpec::parse("f", keys.as_bytes()).1.len(), 100);
+    let classes = format!(
+        "run.command=[\"x\"]\nretry.retry_on=[{}]",
+        "\"zzzz\",".repeat(30_000)
+    );
+    assert_eq!(RunSpec::parse("f", classes.as_bytes()).1.len(), 100);
+}
+
+#[test]
 fn texts_that_are_not_toml() {
     for text in [
         "[run",
