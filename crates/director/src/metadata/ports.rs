@@ -77,20 +77,14 @@ fn read_port(entry: &MapEntry, section: &str, report: &mut Report<'_>) -> Option
         .loose_text("label", report)
         .unwrap_or_else(|| key.clone());
     let description = fields.loose_text("description", report).unwrap_or_default();
-    let unit = fields.text("unit", report).or_else(|| {
-        let source = schema
-            .as_ref()
-            .and_then(|(_, schema)| schema.as_ref())?
-            .source();
-        source
-            .get("x_unit")
-            .and_then(Value::as_str)
-            .map(str::to_owned)
-    });
+    let unit = fields
+        .text("unit", report)
+        .or_else(|| unit_of_schema(&schema));
     let display_order = read_order(&mut fields, report);
     let default = fields.get_or_null("defaultValue");
     let file_to_key_map = read_file_names(&mut fields, &entry.value, key, report);
-    fields.json("widget");
+    // How a form shows the port: for other platforms.
+    fields.get("widget");
     let path_of_default = fields.path("defaultValue");
     fields.finish(report);
     let kind = kind?;
@@ -120,17 +114,25 @@ fn read_port(entry: &MapEntry, section: &str, report: &mut Report<'_>) -> Option
         display_order,
         required,
     };
-    if let Some(node) = default {
-        match check_default(&port, node.to_json()) {
-            Ok(value) => port.default = Some(value),
-            Err(reasons) => {
-                for reason in reasons {
-                    report.error(node.at(), &path_of_default, reason, None);
-                }
-            }
-        }
-    }
+    port.default = default.and_then(|node| read_default(&port, node, &path_of_default, report));
     Some(port)
+}
+
+fn unit_of_schema(schema: &FoundSchema) -> Option<String> {
+    let (_, schema) = schema.as_ref()?;
+    let unit = schema.as_ref()?.source().get("x_unit")?;
+    unit.as_str().map(str::to_owned)
+}
+
+fn read_default(port: &Port, node: &Node, path: &str, report: &mut Report<'_>) -> Option<Value> {
+    let checked = check_default(port, node.to_json());
+    checked
+        .map_err(|reasons| {
+            for reason in reasons {
+                report.error(node.at(), path, reason, None);
+            }
+        })
+        .ok()
 }
 
 /// Where a content schema is, and the schema when it compiles.
