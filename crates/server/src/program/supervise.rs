@@ -5,8 +5,9 @@
 //! subreaper of all of them; only then it writes `exit.json`. It logs nothing and reads no configuration, because it is
 //! started for every attempt.
 
+mod exec;
+
 use std::{
-    convert::Infallible,
     ffi::OsString,
     fs, io,
     os::unix::process::CommandExt as _,
@@ -18,19 +19,19 @@ use std::{
 use rustix::{
     io::Errno,
     process::{
-        Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus, getpid, getppid, getrlimit,
-        kill_process_group, set_child_subreaper, set_parent_process_death_signal, setrlimit,
+        Pid, Signal, WaitOptions, WaitStatus, getpid, kill_process_group, set_child_subreaper,
         setsid, wait,
     },
-    thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs},
 };
 use tokio::{
     signal::unix::{Signal as SignalStream, SignalKind, signal},
     time::Instant,
 };
 
+pub use exec::exec;
+
 use super::{
-    ATTEMPT_ID_VARIABLE, AttemptDir, End, ExitReport, Limits, StoppedBy,
+    ATTEMPT_ID_VARIABLE, AttemptDir, End, ExitReport, StoppedBy,
     attempt_dir::{Claim, SupervisorRecord},
     process::{ProcessId, Stat, kill_descendants},
 };
@@ -46,9 +47,6 @@ pub(super) const READY: u8 = b'+';
 
 /// The exit code of a second stage that could not become the program, as shells have it.
 const EXEC_FAILED: u8 = 127;
-
-/// Open files of a program unless it asks for more: beyond it `select` breaks, so that is what programs expect.
-const OPEN_FILES: u64 = 1024;
 
 /// How often survivors are looked for even if no child was heard to end.
 const RESCAN: Duration = Duration::from_secs(1);
@@ -294,111 +292,6 @@ fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {
         Err(Errno::SRCH) => Ok(()),
         sent => Ok(sent?),
     }
-}
-
-/// Becomes the program of the attempt in `dir`; returns only if that fails, with the reason in `exec-error`.
-pub fn exec(dir: &Path) -> ExitCode {
-    let failed = match AttemptDir::at(dir) {
-        Ok(dir) => {
-            become_program(&dir).map_or_else(|error| (Some(dir), error), |never| match never {})
-        }
-        Err(error) => (None, error),
-    };
-    let message = failed.1.to_string();
-    if failed
-        .0
-        .is_none_or(|dir| fs::write(dir.exec_error(), &message).is_err())
-    {
-        eprintln!("{message}");
-    }
-    ExitCode::from(EXEC_FAILED)
-}
-
-fn become_program(dir: &AttemptDir) -> io::Result<Infallible> {
-    set_parent_process_death_signal(Some(Signal::KILL))?;
-    let parent = getppid().map(Pid::as_raw_pid);
-    match dir.read_claim()? {
-        Some(Claim::Supervisor(supervisor)) if Some(supervisor.pid) == parent => {}
-        // The supervisor was killed before its death could have killed this process.
-        _ => {
-            return Err(io::Error::other(
-                "the supervisor that claimed the attempt is not the parent",
-            ));
-        }
-    }
-    // A program that changed its user could not be killed any more.
-    set_no_new_privs(true)?;
-    let program = dir.program()?;
-    let [name, arguments @ ..] = program.argv.as_slice() else {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "there is no program to run: argv is empty",
-        ));
-    };
-    std::env::set_current_dir(&program.cwd).map_err(|error| {
-        about(
-            &format!(
-                "cannot enter the working directory {}",
-                program.cwd.display()
-            ),
-            &error,
-        )
-    })?;
-    let mut command = Command::new(name);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(&program.env)
-        .env(ATTEMPT_ID_VARIABLE, dir.id());
-    limit(&program.limits)?;
-    let error = command.exec();
-    Err(about(&format!("cannot run {name}"), &error))
-}
-
-fn limit(limits: &Limits) -> io::Result<()> {
-    if let Some(wanted) = &limits.cpus {
-        let allowed = sched_getaffinity(None)?;
-        let mut set = CpuSet::new();
-        wanted
-            .iter()
-            .filter(|&&cpu| cpu < CpuSet::MAX_CPU && allowed.is_set(cpu))
-            .for_each(|&cpu| set.set(cpu));
-        // Processors can be taken away meanwhile; then any will do.
-        if set.count() > 0 {
-            sched_setaffinity(None, &set)?;
-        }
-    }
-    setrlimit(
-        Resource::Core,
-        Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    )?;
-    let files = getrlimit(Resource::Nofile).maximum;
-    let soft = files.map_or(OPEN_FILES, |hard| hard.min(OPEN_FILES));
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: Some(soft),
-            maximum: files,
-        },
-    )?;
-    // Last, because it holds for what this process still allocates as well.
-    if let Some(bytes) = limits.memory_bytes {
-        let bytes = getrlimit(Resource::Data)
-            .maximum
-            .map_or(bytes, |hard| hard.min(bytes));
-        setrlimit(
-            Resource::Data,
-            Rlimit {
-                current: Some(bytes),
-                maximum: Some(bytes),
-            },
-        )
-        .map_err(|error| about("cannot limit the memory", &error.into()))?;
-    }
-    Ok(())
 }
 
 fn about(what: &str, error: &io::Error) -> io::Error {
