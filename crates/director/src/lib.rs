@@ -8,6 +8,33 @@
 //! - [`validate_inputs`] and [`validate_outputs`] compare values with ports;
 //! - [`match_ports`] says which outputs of one service can feed which inputs of another.
 //!
+//! ```
+//! use trefoil_director::{Catalog, Service, ServiceFiles, Source, validate_inputs};
+//!
+//! let metadata = b"
+//! key: demo/double
+//! version: 1.2.0
+//! type: computational
+//! name: Double
+//! description: Twice the input
+//! inputs:
+//!   x: {type: number, unit: mV, defaultValue: 1}
+//! ";
+//! let files = ServiceFiles {
+//!     label: "demo".to_owned(),
+//!     metadata: ("metadata.yml".to_owned(), metadata.to_vec()),
+//!     service_toml: None,
+//!     digest: String::new(),
+//!     source: Source::Builtin,
+//! };
+//! let mut catalog = Catalog::new();
+//! catalog.insert(Service::load(&files).expect("no problems")).expect("nobody else supplies it");
+//!
+//! let service = catalog.resolve(&"demo/double:1".parse().expect("a request")).expect("1.2.0");
+//! let inputs = validate_inputs(&service, serde_json::Map::new()).expect("the default");
+//! assert_eq!(inputs["x"], 1);
+//! ```
+//!
 //! This crate must never do I/O, read a clock, spawn anything or resolve a reference over the network. It must
 //! never panic on what an author or a caller wrote, and must never report only the first of several problems
 //! where the others can be found too.

@@ -158,3 +158,20 @@ fn a_request_is_shown_as_written() {
     );
     assert_eq!(ServiceRequest::newest(id.key), "a/b".parse().unwrap());
 }
+
+proptest::proptest! {
+    /// Whatever is taken as a key is a path below where it is put, and is shown as it was written.
+    #[test]
+    fn any_text_is_refused_or_safe(text in "[a-zA-Z0-9./_:^~<>=, *\\\\é-]{0,30}") {
+        if let Ok(key) = ServiceKey::new(&text) {
+            let path = std::path::Path::new(key.as_str());
+            proptest::prop_assert!(path.components().all(|part| matches!(part, std::path::Component::Normal(_))));
+        }
+        if let Ok(id) = text.parse::<ServiceId>() {
+            proptest::prop_assert_eq!(id.to_string(), text.clone());
+        }
+        if let Ok(request) = text.parse::<ServiceRequest>() {
+            proptest::prop_assert_eq!(request.to_string(), text);
+        }
+    }
+}
