@@ -1,5 +1,7 @@
-//! Trefoil.
+//! The HTTP side of the platform: the REST API of `docs/src/rest-api.md`.
 #![forbid(unsafe_code)]
+
+mod error;
 
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;
