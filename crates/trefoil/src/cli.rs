@@ -1,10 +1,9 @@
-//! The command line, as data. What commands do is in `command`.
+//! The command line, as data. What commands do is in `command`. (`supervise`, which the platform
+//! starts for every attempt, is not among them: `main` takes it before anything is parsed.)
 
 pub(crate) mod config;
 pub(crate) mod jobs;
 pub(crate) mod resources;
-
-use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -47,18 +46,31 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
-    /// Address of the platform
-    #[arg(long, global = true, value_name = "URL", env = "TREFOIL_URL")]
+    /// Address of the platform, also in TREFOIL_URL
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "TREFOIL_URL",
+        hide_env = true
+    )]
     #[arg(default_value = "http://127.0.0.1:8080")]
     pub(crate) url: String,
     /// Write a JSON document to standard output, and errors as problem JSON to standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
-    /// Who submits: fairness and idempotency keys are per submitter
-    #[arg(long, global = true, value_name = "NAME", env = "TREFOIL_SUBMITTER")]
+    /// Who submits: fairness and idempotency keys are per submitter; also in TREFOIL_SUBMITTER
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "TREFOIL_SUBMITTER",
+        hide_env = true
+    )]
     pub(crate) submitter: Option<String>,
-    /// When to use colour; NO_COLOR is honoured
+    /// Colour: auto (on a terminal, unless NO_COLOR is set), always or never
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    #[arg(hide_possible_values = true)]
     pub(crate) color: ColorChoice,
     /// No progress and no notes on standard error
     #[arg(short, long, global = true)]
@@ -94,9 +106,6 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
-    /// Supervise one attempt (started by the platform, not by people)
-    #[command(hide = true)]
-    Supervise(SuperviseArgs),
 }
 
 /// `trefoil demo`.
@@ -114,14 +123,4 @@ pub(crate) enum ConfigCommand {
     Check(ConfigFlags),
     /// Show the value of every key and where it comes from
     Show(ConfigFlags),
-}
-
-/// `trefoil supervise`.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct SuperviseArgs {
-    /// Become the program of the attempt instead of its supervisor
-    #[arg(long)]
-    pub(crate) exec: bool,
-    /// The attempt's directory
-    pub(crate) dir: PathBuf,
 }

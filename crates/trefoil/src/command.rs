@@ -8,7 +8,6 @@ pub(crate) mod doctor;
 pub(crate) mod files;
 pub(crate) mod jobs;
 pub(crate) mod services;
-pub(crate) mod supervise;
 pub(crate) mod up;
 
 use std::io::Read;

@@ -27,11 +27,21 @@ use cli::{Cli, Command};
 use client::Client;
 use failure::{Exit, Failure};
 use output::Ui;
+use trefoil_server::program::supervise;
 
 #[global_allocator]
 static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Before everything else: a supervisor is started for every attempt, must not have threads
+    // yet, and needs none of the rest.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments
+        .next()
+        .is_some_and(|first| first == supervise::SUBCOMMAND)
+    {
+        return supervise::run(&arguments.collect::<Vec<_>>());
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -85,6 +95,5 @@ fn dispatch(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Config(command) => command::config::run(ui, command),
         Command::Doctor(flags) => command::doctor::run(ui, &client()?, flags),
         Command::Completions { shell } => command::completions::run(ui, shell),
-        Command::Supervise(args) => command::supervise::run(&args),
     }
 }

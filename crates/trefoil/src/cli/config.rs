@@ -42,9 +42,10 @@ impl Args for ConfigFlags {
             .long("config")
             .value_name("FILE")
             .env("TREFOIL_CONFIG")
+            .hide_env(true)
             .value_parser(clap::value_parser!(PathBuf))
             .help(format!(
-                "Configuration file [default: {DEFAULT_FILE} in the current directory, if it is there]"
+                "Configuration file, also in TREFOIL_CONFIG [default: {DEFAULT_FILE} in the current directory, if it is there]"
             ))
             .help_heading("Configuration");
         KEYS.iter().fold(command.arg(file), |command, key| {
