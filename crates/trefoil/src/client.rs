@@ -34,6 +34,10 @@ const JSON_ANSWER_MAX: u64 = 256 * 1024 * 1024;
 /// What of a problem is read; a larger one is cut, and then shown as text.
 const PROBLEM_MAX: u64 = 16 * 1024 * 1024;
 
+/// A body of this size waits for the platform's word that it wants it: otherwise a refusal (too
+/// large, disk full) would be lost in the connection that breaks while we still send.
+const ASK_FIRST: u64 = 1024 * 1024;
+
 /// A path segment keeps its unreserved characters; slashes and colons of service addresses are
 /// written raw, as the API has them.
 const PATH: &AsciiSet = &NON_ALPHANUMERIC
@@ -249,7 +253,9 @@ impl<'c> Call<'c> {
         self.body = Body::Stream(reader);
         // The platform stores as it receives, and answers when the last byte is durable.
         self.answer_timeout = None;
+        let refusable = length.is_some_and(|length| length >= ASK_FIRST);
         self.header("content-type", media_type)
+            .header_opt("expect", refusable.then_some("100-continue"))
             .header_opt("content-length", length.map(|length| length.to_string()))
     }
 

@@ -1,6 +1,9 @@
 //! Ctrl-C while a command waits: say that the job goes on, then leave with 130.
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Exit;
 
@@ -9,36 +12,39 @@ static PARTING_WORDS: Mutex<Option<String>> = Mutex::new(None);
 /// Says `words` to standard error if Ctrl-C ends this process from now on.
 ///
 /// The first call starts a thread that waits for the signal; it lives as long as the process.
-/// Without it (no thread to be had) the signal's default action ends the process, which the
-/// shell reports as 130 too.
+/// Where that fails, the signal's default action ends the process, which the shell reports as 130
+/// too.
 pub(crate) fn say_on_interrupt(words: String) {
-    let mut parting = PARTING_WORDS
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
-    let first = parting.is_none();
-    *parting = Some(words);
+    let mut parting = PARTING_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if parting.replace(words).is_some() {
+        return;
+    }
     drop(parting);
-    if first {
-        let spawned = std::thread::Builder::new()
-            .name("interrupt".to_owned())
-            .spawn(wait_for_signal);
-        if let Err(error) = spawned {
-            tracing::debug!(%error, "no thread for signals");
-        }
+    if let Err(error) = listen() {
+        tracing::debug!(%error, "Ctrl-C ends this process without a word");
     }
 }
 
-fn wait_for_signal() {
+fn listen() -> std::io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build();
-    let Ok(runtime) = runtime else { return };
-    if runtime.block_on(tokio::signal::ctrl_c()).is_err() {
+        .build()?;
+    // Here and not in the thread: when this returns, the signal is heard.
+    let interrupts = {
+        let _inside = runtime.enter();
+        signal(SignalKind::interrupt())?
+    };
+    std::thread::Builder::new()
+        .name("interrupt".to_owned())
+        .spawn(move || leave_on(&runtime, interrupts))?;
+    Ok(())
+}
+
+fn leave_on(runtime: &Runtime, mut interrupts: Signal) {
+    if runtime.block_on(interrupts.recv()).is_none() {
         return;
     }
-    let parting = PARTING_WORDS
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let parting = PARTING_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(words) = parting.as_deref() {
         eprintln!("\n{words}");
     }

@@ -24,10 +24,11 @@ pub(crate) fn failure(ui: &Ui, error: &anyhow::Error) -> ExitCode {
     let text = if ui.json {
         format!("{:#}\n", shown.json)
     } else {
+        // What others wrote must not steer a terminal.
         let mut text = format!(
             "{} {}\n",
             ui.styled_err("error:", Style::Red),
-            shown.message
+            one_line(&shown.message)
         );
         for detail in &shown.details {
             text.push_str(&format!("  {}\n", one_line(detail)));
@@ -36,7 +37,7 @@ pub(crate) fn failure(ui: &Ui, error: &anyhow::Error) -> ExitCode {
             text.push_str(&format!(
                 "{} {}\n",
                 ui.styled_err("hint:", Style::Cyan),
-                shown.hint
+                one_line(&shown.hint)
             ));
         }
         text

@@ -201,6 +201,34 @@ fn a_wait_that_runs_out_is_6_and_leaves_the_job() {
 }
 
 #[test]
+fn ctrl_c_leaves_the_job_and_says_so() {
+    use std::io::{BufRead, BufReader, Read};
+
+    let running = "event: state\nid: 1\ndata: {\"state\":\"running\"}\n\n".to_owned();
+    let server = Scripted::start(vec![Reply::Hang(SSE, vec![running])]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
+        .args(["--url", &server.url(), "jobs", "wait", ID])
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert_eq!(line, "running\n");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!(
+        rest,
+        format!("\njob {ID} goes on; see it with `trefoil jobs watch {ID}`\n")
+    );
+    server.requests();
+}
+
+#[test]
 fn an_asynchronous_call_prints_the_id() {
     let ran = run(
         vec![answer(202, &job("queued"))],
@@ -243,6 +271,18 @@ fn a_file_is_uploaded_and_passed_by_reference() {
 fn transfers_are_checked_by_their_hash() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("a"), "hello").unwrap();
+    std::fs::write(dir.path().join("large"), vec![b'x'; 2 << 20]).unwrap();
+    let ran = run_in(
+        dir.path(),
+        vec![problem(507, "disk-full", "no space")],
+        &["files", "put", "large"],
+    );
+    assert_eq!(ran.seen[0].header("expect"), Some("100-continue"));
+    assert_eq!(
+        (ran.code, ran.stderr.lines().next()),
+        (1, Some("error: no space"))
+    );
+    std::fs::remove_file(dir.path().join("large")).unwrap();
     let wrong = "0".repeat(64);
     let ran = run_in(
         dir.path(),

@@ -129,7 +129,9 @@ fn read_request(reader: &mut impl BufRead) -> Seen {
             None => break,
         }
     }
-    if let Some(length) = seen.header("content-length") {
+    if seen.header("expect").is_some() {
+        // Refused or not, the reply comes before the body here.
+    } else if let Some(length) = seen.header("content-length") {
         let mut body = vec![0; length.parse().unwrap()];
         reader.read_exact(&mut body).unwrap();
         seen.body = body;

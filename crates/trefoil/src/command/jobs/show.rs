@@ -5,27 +5,30 @@ use serde_json::Value;
 use crate::client::pages::Page;
 use crate::command::services::field;
 use crate::command::text_of;
-use crate::output::{Cell, Style, Table, Ui, human_size, percent};
+use crate::output::{Cell, Style, Table, Ui, human_size, one_line, percent};
 
 /// The state with the reason a job waits, for one line.
 pub(crate) fn state_line(job: &Value) -> String {
     let state = text_of(job, "state");
     let reason = job.get("reason").unwrap_or(&Value::Null);
     let (code, detail) = (text_of(reason, "code"), text_of(reason, "detail"));
-    match (code.is_empty(), detail.is_empty()) {
+    // Shown on terminals: what a program or a platform wrote must not steer them.
+    one_line(&match (code.is_empty(), detail.is_empty()) {
         (true, _) => state,
         (false, true) => format!("{state} ({code})"),
         (false, false) => format!("{state} ({code}: {detail})"),
-    }
+    })
 }
 
 /// `application: exit status 3`.
 pub(crate) fn error_line(job: &Value) -> String {
     let error = job.get("error").unwrap_or(&Value::Null);
-    match (text_of(error, "class"), text_of(error, "message")) {
-        (class, message) if class.is_empty() => message,
-        (class, message) => format!("{class}: {message}"),
-    }
+    one_line(
+        &match (text_of(error, "class"), text_of(error, "message")) {
+            (class, message) if class.is_empty() => message,
+            (class, message) => format!("{class}: {message}"),
+        },
+    )
 }
 
 fn share(job: &Value) -> String {

@@ -11,7 +11,7 @@ use crate::command::jobs::{exit_of, is_terminal, path_of, show};
 use crate::command::text_of;
 use crate::failure::Exit;
 use crate::interrupt;
-use crate::output::{Style, Ui, percent};
+use crate::output::{Style, Ui, one_line, percent};
 use crate::progress::JobProgress;
 
 /// Longer waits than this would overflow the clock; it means for ever.
@@ -71,7 +71,8 @@ fn feed(progress: &mut JobProgress<'_>, event: &Event) {
         "state" => progress.state(&show::state_line(&data)),
         "progress" => {
             let share = data["progress"].as_f64().unwrap_or_default();
-            progress.share(share, data["message"].as_str());
+            let message = data["message"].as_str().map(one_line);
+            progress.share(share, message.as_deref());
         }
         "tasks" => {
             let (done, total) = tasks_done(&data);
@@ -200,7 +201,7 @@ fn describe(event: &Event) -> Option<String> {
         "progress" => {
             let share = percent(data["progress"].as_f64().unwrap_or_default());
             Some(
-                format!("{share} {}", text_of(&data, "message"))
+                format!("{share} {}", one_line(&text_of(&data, "message")))
                     .trim_end()
                     .to_owned(),
             )
