@@ -206,6 +206,14 @@ impl<S: JobStore> Engine<S> {
         self.scheduler.explain(service)
     }
 
+    /// Whether a job of this service that asks for so much could ever run here.
+    ///
+    /// # Errors
+    /// [`Refusal::NeverRunnable`].
+    pub fn admits(&self, service: &str, asked: crate::Resources) -> Result<(), Refusal> {
+        self.scheduler.admits(service, asked)
+    }
+
     /// How many jobs are where.
     pub fn load(&self) -> Load {
         Load {

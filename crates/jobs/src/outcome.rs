@@ -142,7 +142,8 @@ impl Failure {
 }
 
 /// How an attempt ended, as its worker reports it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// The outputs, one JSON object as text.
     Succeeded {

@@ -1,7 +1,31 @@
-//! Trefoil.
+//! Every task, socket, timer, thread and file of a platform: the store, the engine's thread, workers, programs, services,
+//! drain.
+//!
+//! [`Node`] is a whole platform without its HTTP side: [`Node::start`], [`Node::submit`], [`Node::stop`]. What may happen
+//! to a job is decided by `trefoil-jobs`; this crate gives it time, a disk and processes, and carries out its effects.
+//!
+//! This crate must never speak HTTP, parse flags, or decide what state a job goes to.
 #![forbid(unsafe_code)]
 
+mod builtin;
+pub mod clock;
+mod config;
+pub mod engine_thread;
 /// The content-addressed store of files, and resumable uploads.
 pub mod files;
-
+pub mod hub;
+mod lock;
+pub mod metrics;
+mod node;
+/// Local programs as attempts: supervision, adoption, the folder contract, logs.
 pub mod program;
+pub mod services;
+pub mod store;
+mod submit;
+mod worker;
+
+pub use config::{NodeConfig, total_memory};
+pub use lock::{DataLock, LockError};
+pub use node::{Check, Node, StartError};
+pub use submit::{JobRequest, RetryPatch, SubmitError, Submitted};
+pub use worker::{AttemptReport, LogDigest};

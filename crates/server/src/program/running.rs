@@ -244,7 +244,7 @@ fn open_child(child: &Child) -> io::Result<AsyncFd<OwnedFd>> {
 }
 
 /// `fd`, to be waited on until it is readable.
-pub(super) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     #[expect(
         deprecated,
         reason = "its successor is unsafe for types whose descriptor may change; an OwnedFd's does not"

@@ -1,0 +1,463 @@
+//! The services of this platform: those built in, those in watched directories, those published over the API.
+
+mod scan;
+mod watch;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use trefoil_director::{
+    Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceFiles, ServiceId, ServiceState, Source,
+    digest_of_files,
+};
+use trefoil_jobs::{RunnerKind, ServiceStatus};
+
+use crate::{
+    engine_thread::{CallError, EngineHandle, PlatformEngine},
+    store::StoreError,
+};
+
+pub(crate) use watch::DirectoryWatch;
+
+/// Files of one published service: enough for scripts and tables; programs and data are installed beside the platform.
+const PUBLISHED_FILES_MAX: usize = 1_000;
+
+/// The services of a platform; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Services(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    catalog: Mutex<Catalog>,
+    /// Watched directories.
+    roots: Vec<PathBuf>,
+    /// Where published services are put.
+    published: PathBuf,
+    engine: Mutex<Option<EngineHandle>>,
+    /// One change of the published directory at a time.
+    changes: tokio::sync::Mutex<()>,
+}
+
+/// What somebody publishes.
+#[derive(Debug, Clone, Default)]
+pub struct Publication {
+    /// The text of `metadata.yml`.
+    pub metadata: String,
+    /// The text of `service.toml`.
+    pub service: Option<String>,
+    /// Further files: relative name to text.
+    pub files: BTreeMap<String, String>,
+}
+
+/// What a publication did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Published {
+    /// The version is new.
+    New,
+    /// It replaced another content.
+    Replaced,
+    /// The same was there already.
+    Unchanged,
+}
+
+/// Which content a publication may replace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MayReplace {
+    /// None.
+    Nothing,
+    /// Whatever is there.
+    Anything,
+    /// The content with this digest.
+    Digest(String),
+}
+
+/// Why a service was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServiceError {
+    /// The files have problems.
+    #[error("the service is broken: {} problems", .0.len())]
+    Broken(Vec<Problem>),
+    /// Key or version of the request are not those of the metadata.
+    #[error("the metadata is of `{found}`, the request of `{wanted}`")]
+    Mismatch {
+        /// Of the request.
+        wanted: ServiceId,
+        /// Of the metadata.
+        found: ServiceId,
+    },
+    /// Other content is there, and the caller did not say that it may be replaced.
+    #[error("`{id}` is published already with other content")]
+    AlreadyPublished {
+        /// Which.
+        id: ServiceId,
+        /// What is there.
+        digest: String,
+    },
+    /// The content is not the one that the caller wants to replace.
+    #[error("`{id}` has other content than the one to be replaced")]
+    Stale {
+        /// Which.
+        id: ServiceId,
+        /// What is there.
+        digest: String,
+    },
+    /// The catalog refuses.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The disk fails.
+    #[error("cannot keep the service: {0}")]
+    Io(#[from] io::Error),
+    /// The store fails.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Services {
+    /// Reads everything. `states` are the decisions kept from before: paused, retired.
+    pub(crate) fn load(
+        roots: Vec<PathBuf>,
+        published: PathBuf,
+        states: &[(String, bool, bool)],
+    ) -> io::Result<Self> {
+        fs::create_dir_all(&published)?;
+        let services = Self(Arc::new(Inner {
+            catalog: Mutex::default(),
+            roots,
+            published,
+            engine: Mutex::default(),
+            changes: tokio::sync::Mutex::default(),
+        }));
+        {
+            let mut catalog = services.catalog();
+            for builtin in crate::builtin::services() {
+                insert(&mut catalog, builtin);
+            }
+        }
+        services.rescan();
+        let mut catalog = services.catalog();
+        for (service, paused, _) in states.iter().filter(|(_, paused, _)| *paused) {
+            if let Ok(id) = service.parse::<ServiceId>()
+                && let Err(error) = catalog.pause(&id)
+            {
+                tracing::debug!(%error, paused, "a service that was paused is not there");
+            }
+        }
+        drop(catalog);
+        Ok(services)
+    }
+
+    /// Everything known now, as a value.
+    #[must_use]
+    pub fn snapshot(&self) -> Catalog {
+        self.catalog().clone()
+    }
+
+    /// The directories that are watched.
+    #[must_use]
+    pub fn roots(&self) -> &[PathBuf] {
+        &self.0.roots
+    }
+
+    fn catalog(&self) -> MutexGuard<'_, Catalog> {
+        self.0.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the engine of every service; from now on it hears of changes.
+    pub(crate) fn introduce(&self, engine: &mut PlatformEngine, retired: &[String]) {
+        for service in retired {
+            let status = ServiceStatus { runner: None, paused: false, retired: true, slots: None };
+            engine.set_service(&service.as_str().into(), status);
+        }
+        for entry in self.catalog().iter() {
+            engine.set_service(&entry.service.id.to_string().into(), status_of(entry));
+        }
+    }
+
+    pub(crate) fn attach(&self, engine: EngineHandle) {
+        *self.0.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(engine);
+    }
+
+    /// Forgets the way to the engine, which ends when nobody knows it any more.
+    pub(crate) fn detach(&self) {
+        *self.0.engine.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Reads the watched and the published directories again; blocking.
+    pub(crate) fn rescan(&self) {
+        let mut found = Vec::new();
+        for root in &self.0.roots {
+            found.extend(scan::services(root, &|dir| Source::Directory { dir }));
+        }
+        found.extend(scan::services(&self.0.published, &|dir| Source::Published { dir }));
+        let mut catalog = self.catalog();
+        let labels: HashMap<&str, ()> = found.iter().map(|one| (one.label.as_str(), ())).collect();
+        let gone: Vec<String> = catalog
+            .iter()
+            .filter(|entry| entry.service.source != Source::Builtin && entry.state != ServiceState::Retired)
+            .map(|entry| entry.service.label.clone())
+            .chain(catalog.broken().map(|(label, _)| label.to_owned()))
+            .filter(|label| !labels.contains_key(label.as_str()))
+            .collect();
+        for label in gone {
+            for id in catalog.remove_directory(&label) {
+                tracing::info!(service = %id, directory = label, "its directory is gone: retired");
+            }
+        }
+        for one in &found {
+            match &one.service {
+                Ok(service) => insert(&mut catalog, service.clone()),
+                Err(problems) => {
+                    let known = catalog.broken().any(|(label, old)| label == one.label && old == problems.as_slice());
+                    if !known {
+                        for problem in problems {
+                            tracing::warn!(%problem, "a service is broken");
+                        }
+                        catalog.set_broken(&one.label, problems.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Publishes one version.
+    ///
+    /// # Errors
+    /// [`ServiceError`]; then nothing was changed.
+    pub async fn publish(
+        &self,
+        wanted: ServiceId,
+        publication: Publication,
+        may_replace: MayReplace,
+    ) -> Result<Published, ServiceError> {
+        let _one_at_a_time = self.0.changes.lock().await;
+        let this = self.clone();
+        let id = wanted.clone();
+        let done = tokio::task::spawn_blocking(move || this.publish_files(&id, &publication, &may_replace))
+            .await
+            .map_err(|error| io::Error::other(error.to_string()))??;
+        self.keep_state(&wanted).await?;
+        Ok(done)
+    }
+
+    fn publish_files(
+        &self,
+        wanted: &ServiceId,
+        publication: &Publication,
+        may_replace: &MayReplace,
+    ) -> Result<Published, ServiceError> {
+        let dir = self.0.published.join(directory_name(wanted));
+        let files = check(publication, &dir)?;
+        let service = Service::load(&files).map_err(ServiceError::Broken)?;
+        if service.id != *wanted {
+            return Err(ServiceError::Mismatch { wanted: wanted.clone(), found: service.id });
+        }
+        let before = self.catalog().get(wanted).filter(|entry| entry.state != ServiceState::Retired).cloned();
+        if let Some(before) = &before {
+            let digest = before.service.digest.clone();
+            if let Source::Directory { .. } | Source::Builtin = before.service.source {
+                let label = before.service.label.clone();
+                return Err(CatalogError::Supplied { id: wanted.clone(), label }.into());
+            }
+            match may_replace {
+                MayReplace::Digest(expected) if *expected != digest => {
+                    return Err(ServiceError::Stale { id: wanted.clone(), digest });
+                }
+                _ if digest == service.digest => return Ok(Published::Unchanged),
+                MayReplace::Nothing => {
+                    return Err(ServiceError::AlreadyPublished { id: wanted.clone(), digest });
+                }
+                MayReplace::Anything | MayReplace::Digest(_) => {}
+            }
+        } else if let MayReplace::Digest(_) = may_replace {
+            return Err(ServiceError::Stale { id: wanted.clone(), digest: String::new() });
+        }
+        write_directory(&dir, publication)?;
+        let mut catalog = self.catalog();
+        catalog.insert(service).map_err(|problem| ServiceError::Broken(vec![problem]))?;
+        Ok(if before.is_some() { Published::Replaced } else { Published::New })
+    }
+
+    /// Retires a published version: no new jobs, and those that wait say so.
+    ///
+    /// # Errors
+    /// [`ServiceError::Catalog`] if it is not there or a directory supplies it.
+    pub async fn retire(&self, id: &ServiceId) -> Result<(), ServiceError> {
+        let _one_at_a_time = self.0.changes.lock().await;
+        self.catalog().retire(id)?;
+        let dir = self.0.published.join(directory_name(id));
+        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(dir)).await;
+        match removed.map_err(|error| io::Error::other(error.to_string()))? {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        self.keep_state(id).await
+    }
+
+    /// Starts no more jobs of a version until it is resumed; durable.
+    ///
+    /// # Errors
+    /// [`ServiceError::Catalog`] if it is not there or retired.
+    pub async fn pause(&self, id: &ServiceId) -> Result<(), ServiceError> {
+        self.catalog().pause(id)?;
+        self.keep_state(id).await
+    }
+
+    /// Undoes [`Self::pause`].
+    ///
+    /// # Errors
+    /// [`ServiceError::Catalog`] if it is not there or retired.
+    pub async fn resume(&self, id: &ServiceId) -> Result<(), ServiceError> {
+        self.catalog().resume(id)?;
+        self.keep_state(id).await
+    }
+
+    /// Keeps the state of one service and tells the engine.
+    async fn keep_state(&self, id: &ServiceId) -> Result<(), ServiceError> {
+        let Some(entry) = self.catalog().get(id).cloned() else { return Ok(()) };
+        let engine = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(engine) = engine else { return Err(StoreError::Closed.into()) };
+        let name = id.to_string();
+        let status = status_of(&entry);
+        let kept = engine.call(move |engine, _| {
+            engine.store().set_service_state(&name, status.paused, status.retired)?;
+            engine.set_service(&name.into(), status);
+            Ok::<_, StoreError>(())
+        });
+        match kept.await {
+            Ok(()) => Ok(()),
+            Err(CallError::Store(error)) => Err(error.into()),
+            Err(CallError::Refused(refusal)) => Err(io::Error::other(refusal.to_string()).into()),
+        }
+    }
+
+    /// Reads the directories again and tells the engine of everything; after a change of a watched directory.
+    pub(crate) async fn refresh(&self) {
+        let _one_at_a_time = self.0.changes.lock().await;
+        let this = self.clone();
+        if tokio::task::spawn_blocking(move || this.rescan()).await.is_err() {
+            return;
+        }
+        let engine = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(engine) = engine else { return };
+        let statuses: Vec<_> =
+            self.snapshot().iter().map(|entry| (entry.service.id.to_string(), status_of(entry))).collect();
+        let told = engine.call(move |engine, _| {
+            for (name, status) in statuses {
+                engine.set_service(&name.into(), status);
+            }
+            Ok::<_, StoreError>(())
+        });
+        if let Err(error) = told.await {
+            tracing::warn!(%error, "the engine was not told of changed services");
+        }
+    }
+}
+
+fn insert(catalog: &mut Catalog, service: Service) {
+    let id = service.id.clone();
+    for warning in &service.warnings {
+        tracing::debug!(%warning, "a service has a warning");
+    }
+    match catalog.insert(service) {
+        Ok(trefoil_director::Inserted::Unchanged) => {}
+        Ok(what) => tracing::info!(service = %id, ?what, "service"),
+        Err(problem) => tracing::warn!(%problem, "a service is broken"),
+    }
+}
+
+fn status_of(entry: &Entry) -> ServiceStatus {
+    let run = entry.service.run.as_ref();
+    ServiceStatus {
+        runner: run.map(|run| match run.kind {
+            RunKind::Program { .. } => RunnerKind::Program,
+            RunKind::Builtin { .. } => RunnerKind::Builtin,
+        }),
+        paused: entry.state == ServiceState::Paused,
+        retired: entry.state == ServiceState::Retired,
+        slots: run.and_then(|run| run.slots),
+    }
+}
+
+/// A version's directory among the published ones: a plain file name, different for different versions.
+fn directory_name(id: &ServiceId) -> String {
+    // Keys have neither `%` nor `@`; versions have neither `/` nor `@`.
+    format!("{}@{}", id.key.as_str().replace('/', "%"), id.version)
+}
+
+/// Checks names and makes the description that the director reads.
+fn check(publication: &Publication, dir: &Path) -> Result<ServiceFiles, ServiceError> {
+    let problem = |name: &str, reason: &str| {
+        ServiceError::Broken(vec![Problem::error(name, (0, 0), "files", reason)])
+    };
+    if publication.files.len() > PUBLISHED_FILES_MAX {
+        return Err(problem("files", &format!("more than {PUBLISHED_FILES_MAX} files")));
+    }
+    for name in publication.files.keys() {
+        let plain = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255 && !part.contains(['\0', '\\']);
+        if name.len() > 1_024 || !name.split('/').all(plain) {
+            return Err(problem(name, "is not a relative path inside the service"));
+        }
+        if matches!(name.as_str(), "metadata.yml" | "service.toml") {
+            return Err(problem(name, "is given as a member of its own"));
+        }
+    }
+    let mut hashed = vec![("metadata.yml".to_owned(), sha256(publication.metadata.as_bytes()))];
+    hashed.extend(publication.service.as_ref().map(|text| ("service.toml".to_owned(), sha256(text.as_bytes()))));
+    hashed.extend(publication.files.iter().map(|(name, text)| (name.clone(), sha256(text.as_bytes()))));
+    Ok(ServiceFiles {
+        label: dir.display().to_string(),
+        metadata: ("metadata.yml".to_owned(), publication.metadata.clone().into_bytes()),
+        service_toml: publication.service.clone().map(|text| ("service.toml".to_owned(), text.into_bytes())),
+        digest: digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))),
+        source: Source::Published { dir: dir.to_owned() },
+    })
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    *crate::files::Sha256::of(bytes).as_bytes()
+}
+
+/// Puts the files where they belong in one step: whoever looks sees the old directory or the new one.
+fn write_directory(dir: &Path, publication: &Publication) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = dir.parent().unwrap_or(dir);
+    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let temporary = parent.join(format!(".new-{name}"));
+    if temporary.try_exists()? {
+        fs::remove_dir_all(&temporary)?;
+    }
+    let write = |name: &str, text: &str| -> io::Result<()> {
+        let path = temporary.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&temporary))?;
+        let mut file = fs::File::create(&path)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        if text.starts_with("#!") {
+            file.set_permissions(fs::Permissions::from_mode(0o755))?;
+        }
+        file.sync_all()
+    };
+    write("metadata.yml", &publication.metadata)?;
+    if let Some(text) = &publication.service {
+        write("service.toml", text)?;
+    }
+    for (name, text) in &publication.files {
+        write(name, text)?;
+    }
+    if dir.try_exists()? {
+        rustix::fs::renameat_with(
+            rustix::fs::CWD,
+            &temporary,
+            rustix::fs::CWD,
+            dir,
+            rustix::fs::RenameFlags::EXCHANGE,
+        )?;
+        fs::remove_dir_all(&temporary)?;
+    } else {
+        fs::rename(&temporary, dir)?;
+    }
+    fs::File::open(parent)?.sync_all()
+}

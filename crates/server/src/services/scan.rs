@@ -1,0 +1,140 @@
+//! Finding and reading service directories.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use trefoil_director::{Problem, Service, ServiceFiles, Source, digest_of_files};
+
+use crate::files::Sha256;
+
+/// How deep below a root services are looked for: keys have few segments.
+const DEPTH_MAX: usize = 8;
+/// Files of a service that its digest covers; a directory with more is a data set, not a service.
+const FILES_MAX: usize = 10_000;
+/// Bytes of a service that its digest covers.
+const BYTES_MAX: u64 = 1 << 30;
+/// The longest metadata or service file that is read at all; the director has its own limit below this one.
+const DESCRIPTION_MAX: u64 = 4 << 20;
+/// Directories that hold no services and may be huge.
+const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
+
+/// What was found in one directory.
+pub(super) struct Found {
+    pub(super) label: String,
+    pub(super) service: Result<Service, Vec<Problem>>,
+}
+
+/// Every service at or below `root`.
+pub(super) fn services(root: &Path, source: &dyn Fn(PathBuf) -> Source) -> Vec<Found> {
+    let mut found = Vec::new();
+    visit(root, 0, source, &mut found);
+    found
+}
+
+/// Every directory at or below `root` in which a service may be or appear.
+pub(super) fn directories(root: &Path) -> Vec<PathBuf> {
+    let mut all = vec![root.to_owned()];
+    let mut next = 0;
+    while let Some(dir) = all.get(next).cloned() {
+        next += 1;
+        let depth = dir.strip_prefix(root).map_or(0, |below| below.components().count());
+        if depth < DEPTH_MAX {
+            all.extend(subdirectories(&dir).unwrap_or_default());
+        }
+        if all.len() > FILES_MAX {
+            break;
+        }
+    }
+    all
+}
+
+fn subdirectories(dir: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut below = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let hidden = name.as_encoded_bytes().starts_with(b".") && name != ".osparc";
+        let skipped = hidden || SKIPPED.iter().any(|skipped| name == *skipped);
+        // The type of the entry itself: links to directories are not followed, so there are no cycles.
+        if !skipped && entry.file_type()?.is_dir() {
+            below.push(entry.path());
+        }
+    }
+    below.sort_unstable();
+    Ok(below)
+}
+
+fn visit(dir: &Path, depth: usize, source: &dyn Fn(PathBuf) -> Source, found: &mut Vec<Found>) {
+    let label = dir.display().to_string();
+    let metadata = ["metadata.yml", ".osparc/metadata.yml"].map(|name| dir.join(name));
+    if let Some(metadata) = metadata.iter().find(|path| path.is_file()) {
+        found.push(Found { service: load(dir, metadata, source).unwrap_or_else(|error| unreadable(dir, &error)), label });
+        return;
+    }
+    match subdirectories(dir) {
+        Ok(below) if depth < DEPTH_MAX => below.iter().for_each(|dir| visit(dir, depth + 1, source, found)),
+        Ok(_) => {}
+        Err(error) => found.push(Found { service: unreadable(dir, &error), label }),
+    }
+}
+
+fn unreadable(dir: &Path, error: &io::Error) -> Result<Service, Vec<Problem>> {
+    let reason = format!("cannot be read: {error}");
+    Err(vec![Problem::error(&dir.display().to_string(), (0, 0), "", reason)])
+}
+
+fn load(
+    dir: &Path,
+    metadata: &Path,
+    source: &dyn Fn(PathBuf) -> Source,
+) -> io::Result<Result<Service, Vec<Problem>>> {
+    let toml = dir.join("service.toml");
+    let service_toml = match read(&toml) {
+        Ok(bytes) => Some((toml.display().to_string(), bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let files = ServiceFiles {
+        label: dir.display().to_string(),
+        metadata: (metadata.display().to_string(), read(metadata)?),
+        service_toml,
+        digest: digest(dir)?,
+        source: source(dir.canonicalize()?),
+    };
+    Ok(Service::load(&files))
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path)?;
+    let mut bytes = Vec::new();
+    io::Read::read_to_end(&mut io::Read::take(file, DESCRIPTION_MAX), &mut bytes)?;
+    Ok(bytes)
+}
+
+/// The digest of all files of a service, whatever they are called.
+fn digest(dir: &Path) -> io::Result<String> {
+    let mut hashed = Vec::new();
+    let mut bytes = 0;
+    let mut pending = vec![dir.to_owned()];
+    while let Some(current) = pending.pop() {
+        pending.extend(subdirectories(&current)?);
+        for entry in fs::read_dir(&current)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
+            bytes += entry.metadata()?.len();
+            if hashed.len() >= FILES_MAX || bytes > BYTES_MAX {
+                return Err(io::Error::other(format!(
+                    "more than {FILES_MAX} files or {BYTES_MAX} bytes: keep data outside of the service"
+                )));
+            }
+            let path = entry.path();
+            let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+            hashed.push((name, *Sha256::of(&fs::read(&path)?).as_bytes()));
+        }
+    }
+    Ok(digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))))
+}
