@@ -164,7 +164,7 @@ fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
         ("source", text_of(service, "source")),
         ("digest", text_of(service, "digest")),
         ("run", text_of(run, "kind")),
-        ("command", text_of(run, "command")),
+        ("command", words(&run["command"])),
         ("resources", text_of(run, "resources")),
         ("runs", runs_here),
     ] {
@@ -180,6 +180,12 @@ fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
         ui.line("")?;
         ui.line(&ui.styled(title, Style::Bold))?;
         let mut table = Table::new(&["PORT", "TYPE", "UNIT", "DEFAULT", "LABEL"]);
+        let mut ports: Vec<(&String, &Value)> = ports.iter().collect();
+        // As the author ordered them; the rest behind, by name.
+        ports.sort_by(|(_, a), (_, b)| {
+            let order = |port: &Value| port["display_order"].as_f64().unwrap_or(f64::MAX);
+            order(a).total_cmp(&order(b))
+        });
         for (name, port) in ports {
             let default = match port.get("default") {
                 Some(default) => default.to_string(),
@@ -197,6 +203,13 @@ fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
         ui.table(&table)?;
     }
     Ok(())
+}
+
+/// A command as one would type it, roughly: for reading, not for a shell.
+fn words(command: &Value) -> String {
+    let words = command.as_array().into_iter().flatten();
+    let words: Vec<&str> = words.filter_map(Value::as_str).collect();
+    words.join(" ")
 }
 
 /// A labelled line of a `show` command.

@@ -7,6 +7,16 @@ use crate::command::services::field;
 use crate::command::text_of;
 use crate::output::{Cell, Style, Table, Ui, human_size, one_line, percent};
 
+/// The counts of a sweep's tasks, in the order of a job's life.
+const TASK_COUNTS: [&str; 6] = [
+    "total",
+    "waiting",
+    "running",
+    "succeeded",
+    "failed",
+    "canceled",
+];
+
 /// The state with the reason a job waits, for one line.
 pub(crate) fn state_line(job: &Value) -> String {
     let state = text_of(job, "state");
@@ -122,10 +132,10 @@ pub(crate) fn job(ui: &Ui, job: &Value) -> anyhow::Result<()> {
     if !share(job).is_empty() {
         ui.line(&field("progress", &share(job)))?;
     }
-    if let Some(tasks) = job["tasks"].as_object() {
-        let counts: Vec<String> = tasks
+    if job["tasks"].is_object() {
+        let counts: Vec<String> = TASK_COUNTS
             .iter()
-            .map(|(state, count)| format!("{count} {state}"))
+            .filter_map(|name| Some(format!("{} {name}", job["tasks"][name].as_u64()?)))
             .collect();
         ui.line(&field("tasks", &counts.join(", ")))?;
     }

@@ -33,7 +33,7 @@ pub(crate) fn until_ended(
     interrupt::say_on_interrupt(format!(
         "job {id} goes on; see it with `trefoil jobs watch {id}`"
     ));
-    let mut progress = JobProgress::new(ui, &id[..id.len().min(8)]);
+    let mut progress = JobProgress::new(ui, &short(id));
     let mut events = Events::new(client, format!("{}/events", path_of(id)), None).until(until);
     loop {
         match events.next() {
@@ -44,6 +44,12 @@ pub(crate) fn until_ended(
     }
     drop(progress);
     Ok(client.get(&path_of(id)).send()?.json()?)
+}
+
+/// The end of an id: the start of a UUIDv7 is the time, which neighbours share.
+fn short(id: &str) -> String {
+    let from = id.chars().count().saturating_sub(8);
+    id.chars().skip(from).collect()
 }
 
 /// A limit of ours that ran out is not the platform's silence.
@@ -166,7 +172,7 @@ pub(crate) fn watch(ui: &Ui, client: &Client, id: &str) -> anyhow::Result<ExitCo
     let mut quiet = ui.clone();
     quiet.quiet |= !ui.bars;
     interrupt::say_on_interrupt(format!("job {id} goes on"));
-    let mut progress = JobProgress::new(&quiet, &id[..id.len().min(8)]);
+    let mut progress = JobProgress::new(&quiet, &short(id));
     let mut events = Events::new(client, format!("{}/events", path_of(id)), None);
     while let Some(event) = events.next()? {
         feed(&mut progress, &event);
@@ -336,7 +342,7 @@ pub(crate) fn rerun(ui: &Ui, client: &Client, job: &Value) -> anyhow::Result<Exi
 mod tests {
     use serde_json::json;
 
-    use super::{Event, describe, event_json, worse};
+    use super::{Event, describe, event_json, short, worse};
     use crate::failure::Exit;
 
     fn event(name: &str, data: &str) -> Event {
@@ -364,6 +370,12 @@ mod tests {
             event_json(&event("x", "no json")),
             json!({"event": "x", "data": "no json"})
         );
+    }
+
+    #[test]
+    fn the_end_of_an_id_tells_jobs_apart() {
+        assert_eq!(short("01890a5d-ac96-774b-bcce-b302099a8057"), "099a8057");
+        assert_eq!(short("ä"), "ä");
     }
 
     #[test]
