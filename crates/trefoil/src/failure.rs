@@ -72,6 +72,16 @@ impl Failure {
         }
     }
 
+    /// The platform cannot be had, or cannot start.
+    pub(crate) fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::Unavailable,
+            name: "unavailable",
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
     /// A file or directory of this machine that cannot be used.
     pub(crate) fn local_file(
         what: &str,

@@ -393,16 +393,19 @@ fn a_result_that_is_not_there_yet_is_4() {
 
 #[test]
 fn logs_are_printed_byte_for_byte_and_followed() {
-    let attempt = || vec![("trefoil-attempt", "1".to_owned())];
     let ran = run(
-        vec![Reply::Headers(attempt(), vec!["a\n\u{1b}[1mb".to_owned()])],
+        vec![Reply::Chunks(
+            "text/plain",
+            vec!["a\n\u{1b}[1mb".to_owned()],
+        )],
         &["jobs", "logs", ID, "--tail", "5"],
     );
     assert_eq!(ran.stdout, "a\n\u{1b}[1mb");
     assert_eq!(ran.lines(), [format!("GET /v1/jobs/{ID}/logs?tail=5")]);
     let ran = run(
         vec![
-            Reply::Headers(attempt(), vec!["a\n".to_owned(), "b\n".to_owned()]),
+            answer(200, &job("running")),
+            Reply::Chunks("text/plain", vec!["a\n".to_owned(), "b\n".to_owned()]),
             answer(200, &job("succeeded")),
         ],
         &["jobs", "logs", "-f", ID],

@@ -1,4 +1,7 @@
 //! Following a log over as many connections as it takes, without losing or repeating a byte.
+//!
+//! Each attempt has a log of its own, and a byte count means something within one of them only. So
+//! every request names its attempt, and the job says whether another follows.
 
 use std::io::{BufRead, BufReader, Read};
 use std::time::Duration;
@@ -6,12 +9,13 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::reconnect::Reconnect;
-use super::{Client, ClientError};
+use super::{Answer, Client, ClientError, encode_path};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const PIECE: usize = 64 * 1024;
-/// The longest record: a line of a log is at most the log (256 MiB), but one that long is no line.
-const RECORD_MAX: u64 = 64 * 1024 * 1024;
+
+/// The longest record: the platform cuts lines at 1 MiB, and JSON may need six bytes for one.
+const RECORD_MAX: u64 = 8 * 1024 * 1024;
 
 /// In which form a log is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +26,31 @@ pub(crate) enum Form {
     Records,
 }
 
+/// Where to write: bytes, or one record a call with its newline.
+type Write<'w> = &'w mut dyn FnMut(&[u8]) -> anyhow::Result<()>;
+
 /// Where a follower is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
-    attempt: Option<u64>,
+    attempt: u64,
+    /// Of the next byte; with records, of the newest one that was written.
     offset: u64,
+    /// Whether the record at `offset` was written: it comes again when the stream is taken up.
+    written: bool,
 }
 
-/// Follows the log of job `id` from `offset` until the job has ended and every byte came, calling
-/// `write` with the bytes (or with one record a call, newline included).
+impl Position {
+    fn new(attempt: u64, offset: u64) -> Position {
+        Position {
+            attempt,
+            offset,
+            written: false,
+        }
+    }
+}
+
+/// Follows the log of job `id` from `offset` of `attempt` (the newest, if not given) until the job
+/// (or the given attempt) has ended and every byte came.
 ///
 /// # Errors
 ///
@@ -41,27 +61,33 @@ pub(crate) fn follow(
     attempt: Option<u64>,
     offset: u64,
     form: Form,
-    write: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
+    write: Write<'_>,
 ) -> anyhow::Result<()> {
-    let mut at = Position { attempt, offset };
+    let first = match attempt {
+        Some(attempt) => attempt,
+        None => job(client, id)?["attempt"].as_u64().unwrap_or(0).max(1),
+    };
+    let mut at = Position::new(first, offset);
     let mut reconnect = Reconnect::new(FIRST_PAUSE);
-    let mut connected = false;
+    let mut connected = attempt.is_none();
     loop {
         let before = at;
         let ended = match connect(client, id, at, form) {
             Ok(answer) => {
                 connected = true;
-                let named = answer
-                    .header("trefoil-attempt")
-                    .and_then(|n| n.parse().ok());
-                at.attempt = at.attempt.or(named);
                 let reader = answer.into_reader();
                 match form {
                     Form::Text => copy_text(reader, &mut at, write)?,
                     Form::Records => copy_records(BufReader::new(reader), &mut at, write)?,
                 }
             }
-            // Only a stream that once worked is worth waiting for.
+            // A job that ended before its first (or next) attempt began has no such log.
+            Err(ClientError::Problem(problem))
+                if attempt.is_none() && problem.name == "attempt-not-found" =>
+            {
+                Ok(None)
+            }
+            // Only a platform that was there is worth waiting for.
             Err(error @ ClientError::Unreachable { .. }) if connected => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
@@ -69,14 +95,10 @@ pub(crate) fn follow(
             reconnect.healthy();
         }
         let reason = match ended {
-            Ok(true) => return Ok(()),
-            Ok(false) => match newer_attempt(client, id, &at, attempt.is_some()) {
-                Ok(After::Done) => return Ok(()),
-                Ok(After::Attempt(newer)) => {
-                    at = Position {
-                        attempt: Some(newer),
-                        offset: 0,
-                    };
+            Ok(last) => match after(client, id, at.attempt, attempt.is_some()) {
+                Ok(After::Done) => return last.map_or(Ok(()), |record| write(&record)),
+                Ok(After::NextAttempt) => {
+                    at = Position::new(at.attempt + 1, 0);
                     continue;
                 }
                 Ok(After::Same) => "the log stream ended early".to_owned(),
@@ -90,73 +112,58 @@ pub(crate) fn follow(
     }
 }
 
-fn connect(
-    client: &Client,
-    id: &str,
-    at: Position,
-    form: Form,
-) -> Result<super::Answer, ClientError> {
+fn job(client: &Client, id: &str) -> Result<Value, ClientError> {
+    let path = format!("/v1/jobs/{}", encode_path(id));
+    client.get(&path).send()?.json()
+}
+
+fn connect(client: &Client, id: &str, at: Position, form: Form) -> Result<Answer, ClientError> {
     let accept = match form {
         Form::Text => "text/plain",
         Form::Records => "application/x-ndjson",
     };
     client
-        .get(&format!("/v1/jobs/{}/logs", super::encode_path(id)))
+        .get(&format!("/v1/jobs/{}/logs", encode_path(id)))
         .query("follow", "true")
+        .query("attempt", at.attempt.to_string())
         .query("offset", at.offset.to_string())
-        .query_opt("attempt", at.attempt.map(|attempt| attempt.to_string()))
         .header("accept", accept)
         .send()
 }
 
-/// What follows a stream that ended properly.
+/// What comes after a stream that ended properly.
 enum After {
-    /// The job has ended and its newest attempt was read.
+    /// Nothing.
     Done,
-    /// A newer attempt has its own log.
-    Attempt(u64),
-    /// The stream ended though the attempt goes on: a restart of the platform, say.
+    /// The log of the next attempt, which may have to begin yet.
+    NextAttempt,
+    /// The same again: it ended though the attempt goes on, because the platform restarted, say.
     Same,
 }
 
-/// A text stream has no last record, so the job itself says whether that was all.
-fn newer_attempt(
-    client: &Client,
-    id: &str,
-    at: &Position,
-    pinned: bool,
-) -> Result<After, ClientError> {
-    let path = format!("/v1/jobs/{}", super::encode_path(id));
-    let job: Value = client.get(&path).send()?.json()?;
-    let newest = job["attempt"].as_u64();
-    let current = at.attempt.or(newest);
-    if newest > current {
-        return Ok(match newest {
-            // Whoever asked for one attempt does not get the next.
-            Some(newest) if !pinned => After::Attempt(newest),
-            _ => After::Done,
-        });
-    }
+fn after(client: &Client, id: &str, attempt: u64, pinned: bool) -> Result<After, ClientError> {
+    let job = job(client, id)?;
+    let newest = job["attempt"].as_u64().unwrap_or(0);
     let state = job["state"].as_str().unwrap_or_default();
-    Ok(if crate::command::jobs::is_terminal(state) {
-        After::Done
-    } else {
-        After::Same
+    let terminal = crate::command::jobs::is_terminal(state);
+    let active = matches!(state, "starting" | "running" | "canceling");
+    let over = terminal || newest > attempt || (newest == attempt && !active);
+    Ok(match over {
+        false => After::Same,
+        true if pinned || (terminal && newest <= attempt) => After::Done,
+        true => After::NextAttempt,
     })
 }
 
-/// `Ok(Ok(false))` when the stream ended, `Ok(Err(reason))` when it broke.
-type Copied = anyhow::Result<Result<bool, String>>;
+/// `Ok(Ok(last))` when the stream ended, with its last record if it has one; `Ok(Err(reason))`
+/// when it broke.
+type Copied = anyhow::Result<Result<Option<Vec<u8>>, String>>;
 
-fn copy_text(
-    mut reader: impl Read,
-    at: &mut Position,
-    write: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
-) -> Copied {
+fn copy_text(mut reader: impl Read, at: &mut Position, write: Write<'_>) -> Copied {
     let mut piece = vec![0; PIECE];
     loop {
         match reader.read(&mut piece) {
-            Ok(0) => return Ok(Ok(false)),
+            Ok(0) => return Ok(Ok(None)),
             Ok(count) => {
                 write(&piece[..count])?;
                 at.offset += count as u64;
@@ -166,11 +173,8 @@ fn copy_text(
     }
 }
 
-fn copy_records(
-    mut reader: impl BufRead,
-    at: &mut Position,
-    write: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
-) -> Copied {
+fn copy_records(mut reader: impl BufRead, at: &mut Position, write: Write<'_>) -> Copied {
+    let broke = |reason: &str| Ok(Err(reason.to_owned()));
     loop {
         let mut line = Vec::new();
         match reader
@@ -178,51 +182,24 @@ fn copy_records(
             .take(RECORD_MAX)
             .read_until(b'\n', &mut line)
         {
-            Ok(0) => return Ok(Ok(false)),
+            Ok(0) => return broke("the log stream has no last record"),
             Ok(_) if line.last() != Some(&b'\n') => {
-                return Ok(Err("the log stream broke within a record".to_owned()));
+                return broke("the log stream broke within a record");
             }
             Ok(_) => {}
-            Err(error) => return Ok(Err(error.to_string())),
+            Err(error) => return broke(&error.to_string()),
         }
         let record: Value = serde_json::from_slice(&line)
             .map_err(|error| anyhow::anyhow!("a log record is not JSON: {error}"))?;
-        write(&line)?;
         if record["final"] == Value::Bool(true) {
-            return Ok(Ok(true));
+            return Ok(Ok(Some(line)));
         }
-        if let Some(attempt) = record["attempt"].as_u64() {
-            at.attempt = Some(attempt);
+        let offset = record["offset"].as_u64().unwrap_or(at.offset);
+        if at.written && offset <= at.offset {
+            continue;
         }
-        if let (Some(offset), Some(length)) = (record["offset"].as_u64(), line_length(&record)) {
-            at.offset = offset + length;
-        }
-    }
-}
-
-/// The bytes of the log that a record stands for, its newline included.
-fn line_length(record: &Value) -> Option<u64> {
-    let length = match (record["text"].as_str(), record["base64"].as_str()) {
-        (Some(text), _) => text.len(),
-        (None, Some(base64)) => {
-            let digits = base64.trim_end_matches('=').len();
-            digits * 3 / 4
-        }
-        (None, None) => return None,
-    };
-    Some(length as u64 + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    #[test]
-    fn a_record_knows_how_much_of_the_log_it_is() {
-        assert_eq!(super::line_length(&json!({"text": "äb"})), Some(4));
-        assert_eq!(super::line_length(&json!({"base64": "/w=="})), Some(2));
-        assert_eq!(super::line_length(&json!({"base64": "//8="})), Some(3));
-        assert_eq!(super::line_length(&json!({"base64": "////"})), Some(4));
-        assert_eq!(super::line_length(&json!({"final": true})), None);
+        write(&line)?;
+        at.offset = offset;
+        at.written = true;
     }
 }

@@ -16,8 +16,6 @@ pub(crate) enum Reply {
     Cut(&'static str, Vec<String>),
     /// The same, but left open until the client leaves.
     Hang(&'static str, Vec<String>),
-    /// Chunks with more headers.
-    Headers(Vec<(&'static str, String)>, Vec<String>),
 }
 
 /// One request as it came.
@@ -79,27 +77,23 @@ fn serve(stream: &TcpStream, reply: &Reply) -> Seen {
         format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: {kind}\r\n")
     };
     let mut send = |text: &str| out.write_all(text.as_bytes()).unwrap();
-    let (kind, headers, chunks) = match reply {
+    let (kind, chunks) = match reply {
         Reply::Full(status, kind, body) => {
             send(&head(*status, kind));
             send(&format!("content-length: {}\r\n\r\n{body}", body.len()));
             return seen;
         }
         Reply::Chunks(kind, chunks) | Reply::Cut(kind, chunks) | Reply::Hang(kind, chunks) => {
-            (*kind, &Vec::new(), chunks)
+            (*kind, chunks)
         }
-        Reply::Headers(headers, chunks) => ("text/plain", headers, chunks),
     };
     send(&head(200, kind));
-    for (name, value) in headers {
-        send(&format!("{name}: {value}\r\n"));
-    }
     send("transfer-encoding: chunked\r\n\r\n");
     for chunk in chunks {
         send(&format!("{:x}\r\n{chunk}\r\n", chunk.len()));
     }
     match reply {
-        Reply::Chunks(..) | Reply::Headers(..) => send("0\r\n\r\n"),
+        Reply::Chunks(..) => send("0\r\n\r\n"),
         Reply::Hang(..) => {
             // Returns when the client closes its side.
             let _ = reader.read(&mut [0]);

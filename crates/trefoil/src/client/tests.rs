@@ -260,26 +260,28 @@ fn lines(seen: &[Seen]) -> Vec<&str> {
     seen.iter().map(|seen| seen.line.as_str()).collect()
 }
 
+fn job(state: &str, attempt: u64) -> Reply {
+    Reply::Full(
+        200,
+        JSON,
+        json!({"state": state, "attempt": attempt}).to_string(),
+    )
+}
+
 #[test]
 fn a_text_log_is_taken_up_at_the_byte_where_it_broke() {
-    let attempt = |n: u64| vec![("trefoil-attempt", n.to_string())];
-    let job = |state: &str, attempt: u64| {
-        Reply::Full(
-            200,
-            JSON,
-            json!({"state": state, "attempt": attempt}).to_string(),
-        )
-    };
+    let text = |texts: &[&str]| Reply::Chunks("text/plain", strings(texts));
     let (log, seen) = followed(
         vec![
+            job("queued", 0),
             Reply::Cut("text/plain", strings(&["one\ntw"])),
             // Ended properly, but the attempt goes on: the platform restarted.
-            Reply::Headers(attempt(1), strings(&["o\n"])),
+            text(&["o\n"]),
             job("running", 1),
-            Reply::Headers(attempt(1), strings(&["three\n"])),
-            // The next attempt has a log of its own.
-            job("running", 2),
-            Reply::Headers(attempt(2), strings(&["again\n"])),
+            text(&["three\n"]),
+            // The next attempt has a log of its own, which has to begin yet.
+            job("retrying", 1),
+            text(&["again\n"]),
             job("succeeded", 2),
         ],
         Form::Text,
@@ -288,39 +290,86 @@ fn a_text_log_is_taken_up_at_the_byte_where_it_broke() {
     assert_eq!(
         lines(&seen),
         [
-            "GET /v1/jobs/j/logs?follow=true&offset=0",
-            "GET /v1/jobs/j/logs?follow=true&offset=6",
             "GET /v1/jobs/j",
-            "GET /v1/jobs/j/logs?follow=true&offset=8&attempt=1",
+            "GET /v1/jobs/j/logs?follow=true&attempt=1&offset=0",
+            "GET /v1/jobs/j/logs?follow=true&attempt=1&offset=6",
             "GET /v1/jobs/j",
-            "GET /v1/jobs/j/logs?follow=true&offset=0&attempt=2",
+            "GET /v1/jobs/j/logs?follow=true&attempt=1&offset=8",
+            "GET /v1/jobs/j",
+            "GET /v1/jobs/j/logs?follow=true&attempt=2&offset=0",
             "GET /v1/jobs/j",
         ]
     );
 }
 
 #[test]
-fn records_are_taken_up_behind_the_last_whole_one() {
+fn records_are_taken_up_at_the_last_whole_one_without_repeating_it() {
+    const NDJSON: &str = "application/x-ndjson";
+    // Cut at the platform's longest line: no line end lies between the two.
     let first = "{\"attempt\":1,\"offset\":0,\"text\":\"one\"}\n";
-    let second = "{\"attempt\":1,\"offset\":4,\"base64\":\"/w==\"}\n";
+    let second = "{\"attempt\":1,\"offset\":3,\"base64\":\"/w==\"}\n";
+    let over = "{\"final\":true,\"state\":\"retrying\"}\n";
+    let third = "{\"attempt\":2,\"offset\":0,\"text\":\"\"}\n";
     let last = "{\"final\":true,\"state\":\"succeeded\"}\n";
     let (log, seen) = followed(
         vec![
-            Reply::Cut(
-                "application/x-ndjson",
-                strings(&[first, "{\"attempt\":1,\"off"]),
-            ),
-            Reply::Chunks("application/x-ndjson", strings(&[second, last])),
+            job("running", 1),
+            Reply::Cut(NDJSON, strings(&[first, "{\"attempt\":1,\"off"])),
+            Reply::Chunks(NDJSON, strings(&[first, second, over])),
+            job("retrying", 1),
+            Reply::Chunks(NDJSON, strings(&[third, last])),
+            job("succeeded", 2),
         ],
         Form::Records,
     );
-    assert_eq!(log, [first, second, last].concat());
+    assert_eq!(log, [first, second, third, last].concat());
     assert_eq!(
         lines(&seen),
         [
-            "GET /v1/jobs/j/logs?follow=true&offset=0",
-            "GET /v1/jobs/j/logs?follow=true&offset=4&attempt=1",
+            "GET /v1/jobs/j",
+            "GET /v1/jobs/j/logs?follow=true&attempt=1&offset=0",
+            "GET /v1/jobs/j/logs?follow=true&attempt=1&offset=0",
+            "GET /v1/jobs/j",
+            "GET /v1/jobs/j/logs?follow=true&attempt=2&offset=0",
+            "GET /v1/jobs/j",
         ]
     );
-    assert_eq!(seen[0].header("accept"), Some("application/x-ndjson"));
+    assert_eq!(seen[1].header("accept"), Some(NDJSON));
+}
+
+#[test]
+fn a_job_that_never_began_has_an_empty_log() {
+    let problem = r#"{"type":"urn:trefoil:problem:attempt-not-found","detail":"none"}"#;
+    let (log, _) = followed(
+        vec![
+            job("canceled", 0),
+            Reply::Full(404, "application/problem+json", problem.into()),
+            job("canceled", 0),
+        ],
+        Form::Text,
+    );
+    assert_eq!(log, "");
+}
+
+#[test]
+fn one_attempt_is_followed_to_its_end_only() {
+    let server = Scripted::start(vec![
+        Reply::Chunks("text/plain", strings(&["one\n"])),
+        job("running", 3),
+    ]);
+    let mut log = Vec::new();
+    follow(
+        &client(&server),
+        "j",
+        Some(1),
+        0,
+        Form::Text,
+        &mut |bytes| {
+            log.extend_from_slice(bytes);
+            Ok(())
+        },
+    )
+    .unwrap();
+    assert_eq!(log, b"one\n");
+    assert_eq!(server.requests().len(), 2);
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// deadlines.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
+/// The platform counts in 32 bits.
+const COUNT_MAX: u64 = u32::MAX as u64;
+
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -323,6 +326,7 @@ fn memory(text: &str) -> Result<u64, String> {
 fn count(text: &str) -> Result<u64, String> {
     match text.replace('_', "").parse::<u64>() {
         Ok(0) => Err("0 is not enough".to_owned()),
+        Ok(count) if count > COUNT_MAX => Err(format!("`{text}` is above {COUNT_MAX}")),
         Ok(count) => Ok(count),
         Err(_) => Err(format!("`{text}` is no whole number above 0")),
     }
@@ -436,6 +440,10 @@ mod tests {
         assert!(matches!(text(Kind::Cores, "cores"), Ok(Value::Count(1..))));
         shown(Kind::Cores, "3", "3");
         assert!(text(Kind::Cores, "0").is_err());
+        assert_eq!(
+            text(Kind::Count, "4294967296").unwrap_err(),
+            "`4294967296` is above 4294967295"
+        );
         assert!(text(Kind::Count, "cores").is_err());
     }
 
