@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod error;
+mod extract;
 
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;

@@ -1,0 +1,142 @@
+//! Headers of requests: preferences, submitter, idempotency key.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::error::Problem;
+
+/// Longest name of a submitter.
+const SUBMITTER_MAX: usize = 64;
+/// Longest idempotency key.
+const KEY_MAX: usize = 255;
+
+/// The value of a header that comes once at most, as visible ASCII.
+pub(crate) fn one_header<'h>(
+    headers: &'h HeaderMap,
+    name: &'static str,
+) -> Result<Option<&'h str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::bad_header(
+            name,
+            format!("`{name}` comes more than once"),
+            "once",
+        ));
+    }
+    match value.to_str() {
+        Ok(text) => Ok(Some(text.trim())),
+        Err(_) => Err(Problem::bad_header(
+            name,
+            format!("`{name}` is not visible ASCII"),
+            "format",
+        )),
+    }
+}
+
+/// Whether a text can name a submitter.
+pub(crate) fn is_submitter(text: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
+    (1..=SUBMITTER_MAX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+/// Who submits.
+pub(crate) fn submitter(headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+    match one_header(headers, "Trefoil-Submitter")? {
+        None => Ok("anonymous".into()),
+        Some(text) if is_submitter(text) => Ok(text.into()),
+        Some(_) => Err(Problem::bad_header(
+            "Trefoil-Submitter",
+            "a submitter is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `@` and `-`",
+            "pattern",
+        )),
+    }
+}
+
+/// The key that makes a request safe to repeat: a quoted string or a bare one.
+pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
+    const NAME: &str = "Idempotency-Key";
+    let Some(text) = one_header(headers, NAME)? else {
+        return Ok(None);
+    };
+    let inner = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"').unwrap_or_default(),
+        None => text,
+    };
+    let visible = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+    let bare = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
+    let quoted = text.starts_with('"');
+    let valid = inner
+        .bytes()
+        .all(|byte| if quoted { visible(byte) } else { bare(byte) });
+    if !valid || !(1..=KEY_MAX).contains(&inner.len()) {
+        let detail = "an idempotency key is 1 to 255 visible ASCII characters, quoted or bare";
+        return Err(Problem::bad_header(NAME, detail, "format"));
+    }
+    Ok(Some(inner.into()))
+}
+
+/// What the sender would like (RFC 7240). A preference that is unknown or malformed is passed over: it is a wish.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Prefer {
+    /// `respond-async`.
+    pub(crate) respond_async: bool,
+    /// `wait=N`.
+    pub(crate) wait: Option<Duration>,
+    /// `handling=strict`.
+    pub(crate) strict: bool,
+}
+
+impl Prefer {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        let mut prefer = Self::default();
+        let mut handling = None;
+        let fields = headers
+            .get_all("prefer")
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        for preference in fields.flat_map(|field| field.split(',')) {
+            // Parameters after `;` belong to the preference; none of ours has any.
+            let preference = preference.split(';').next().unwrap_or_default();
+            let (name, value) = preference.split_once('=').unwrap_or((preference, ""));
+            let value = value.trim().trim_matches('"');
+            match name.trim().to_ascii_lowercase().as_str() {
+                "respond-async" => prefer.respond_async = true,
+                // Of a preference that comes twice, the first counts.
+                "wait"
+                    if prefer.wait.is_none() && value.bytes().all(|byte| byte.is_ascii_digit()) =>
+                {
+                    prefer.wait = value.parse().ok().map(Duration::from_secs);
+                }
+                "handling" => {
+                    let strict = value.eq_ignore_ascii_case("strict");
+                    prefer.strict = *handling.get_or_insert(strict);
+                }
+                _ => {}
+            }
+        }
+        prefer
+    }
+
+    /// Adds `Preference-Applied` and `Vary` to an answer that `waits` decided about.
+    pub(crate) fn applied(self, headers: &mut HeaderMap) {
+        let mut applied = Vec::new();
+        match self.wait {
+            Some(wait) => applied.push(format!("wait={}", wait.as_secs())),
+            None if self.respond_async => applied.push("respond-async".to_owned()),
+            None => {}
+        }
+        if self.strict {
+            applied.push("handling=strict".to_owned());
+        }
+        if let Ok(value) = HeaderValue::try_from(applied.join(", "))
+            && !value.is_empty()
+        {
+            headers.insert(HeaderName::from_static("preference-applied"), value);
+        }
+        headers.insert(axum::http::header::VARY, HeaderValue::from_static("Prefer"));
+    }
+}
