@@ -225,16 +225,15 @@ impl Node {
         self.drain().await;
         let programs = self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         if let Some(mut programs) = programs {
-            // Waiting for the end, then with the grace of each, then without.
-            let idle = async {
-                while self.active_programs().await > 0 {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            };
-            let _ = tokio::time::timeout(patience, idle).await;
-            self.ending.send_replace(Ending::HandBack);
-            let grace = patience.max(Duration::from_secs(1));
-            if tokio::time::timeout(grace, &mut programs).await.is_err() {
+            // What runs may end by itself, then with its grace, then without.
+            self.ending.send_replace(Ending::WhenIdle);
+            let mut ended = tokio::time::timeout(patience, &mut programs).await.is_ok();
+            if !ended {
+                self.ending.send_replace(Ending::HandBack);
+                let grace = patience.max(Duration::from_secs(1));
+                ended = tokio::time::timeout(grace, &mut programs).await.is_ok();
+            }
+            if !ended {
                 self.ending.send_replace(Ending::Kill);
                 let _ = programs.await;
             }
@@ -243,11 +242,6 @@ impl Node {
             task.abort();
         }
         self.services.detach();
-    }
-
-    async fn active_programs(&self) -> u64 {
-        let load = self.engine.call(|engine, _| Ok::<_, StoreError>(engine.load())).await;
-        load.map_or(0, |load| load.active)
     }
 
     /// Waits for the engine's thread, after the last handle to it is gone; for callers that own the node alone.

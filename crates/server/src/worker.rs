@@ -174,12 +174,12 @@ pub(crate) async fn run_programs(
                 Err(error) => tracing::error!(%error, "an attempt's task failed"),
             },
             Ok(()) = ending.changed() => match *ending.borrow_and_update() {
-                Ending::No => {}
+                Ending::No | Ending::WhenIdle => {}
                 Ending::HandBack => stops.stop_all(Stop::Ask),
                 Ending::Kill => stops.stop_all(Stop::Kill),
             },
         }
-        if *ending.borrow() != Ending::No && attempts.is_empty() {
+        if *ending.borrow() != Ending::No && attempts.is_empty() && orders.is_empty() {
             break;
         }
     }
@@ -190,6 +190,8 @@ pub(crate) async fn run_programs(
 pub(crate) enum Ending {
     /// Not yet.
     No,
+    /// When nothing runs any more.
+    WhenIdle,
     /// Stop what runs, with grace, and hand it back.
     HandBack,
     /// The same without grace.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use ureq::http;
+pub(crate) use ureq::http;
 use ureq::{Agent, AsSendBody, SendBody};
 
 pub(crate) use problem::{ClientError, Problem};

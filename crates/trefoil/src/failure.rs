@@ -82,6 +82,16 @@ impl Failure {
         }
     }
 
+    /// The platform cannot do its work here.
+    pub(crate) fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure {
+            exit: Exit::Unavailable,
+            name: "unavailable",
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
+
     /// A file or directory of this machine that cannot be used.
     pub(crate) fn local_file(
         what: &str,

@@ -8,11 +8,13 @@ mod cli;
 mod client;
 mod command;
 mod config;
+mod examples;
 mod failure;
 mod inputs;
 mod interrupt;
 mod logging;
 mod output;
+mod platform;
 mod progress;
 mod report;
 mod system;
@@ -35,12 +37,11 @@ static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     // Before everything else: a supervisor is started for every attempt, must not have threads
     // yet, and needs none of the rest.
-    let mut arguments = std::env::args_os().skip(1);
-    if arguments
-        .next()
-        .is_some_and(|first| first == supervise::SUBCOMMAND)
-    {
-        return supervise::run(&arguments.collect::<Vec<_>>());
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match arguments.split_first() {
+        Some((first, rest)) if first == supervise::SUBCOMMAND => return supervise::run(rest),
+        Some((first, rest)) if first == examples::SUBCOMMAND => return examples::run(rest.first()),
+        _ => {}
     }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -82,12 +83,11 @@ fn dispatch(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Up(flags) => {
             let settings = command::config::settings(ui, flags)?;
             logging::start(&settings, globals.color)?;
-            command::up::run(settings)
+            command::up::run(ui, &settings)
         }
-        Command::Demo(args) => command::demo::run(command::demo::DemoOptions {
-            keep: args.keep,
-            json: globals.json,
-        }),
+        Command::Demo(args) => {
+            command::demo::run(ui, command::demo::DemoOptions { keep: args.keep })
+        }
         Command::Services(command) => command::services::run(ui, &client()?, command),
         Command::Call(args) => command::call::run(ui, &client()?, args),
         Command::Jobs(command) => command::jobs::run(ui, &client()?, command),

@@ -127,14 +127,15 @@ pub(crate) fn config_error_json(error: &ConfigError) -> Value {
     })
 }
 
+/// Members of a problem that list what there is instead.
+const LISTS: &[(&str, &str)] = &[("available", "there are"), ("near", "near names")];
+
 /// What else a problem says: each violation, near names, versions there are, the end of the log.
 fn details_of(raw: &serde_json::Map<String, Value>, mut details: Vec<String>) -> Vec<String> {
-    for (member, title) in [
-        ("available", "there are"),
-        ("near", "near names"),
-        ("did_you_mean", "near names"),
-    ] {
-        if let Some(names) = raw.get(member).and_then(Value::as_array) {
+    // A hint of the platform's has the names already.
+    let lists = if raw.contains_key("hint") { &[][..] } else { LISTS };
+    for (member, title) in lists {
+        if let Some(names) = raw.get(*member).and_then(Value::as_array) {
             let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
             if !names.is_empty() {
                 details.push(format!("{title}: {}", names.join(", ")));

@@ -10,6 +10,10 @@ use std::thread::JoinHandle;
 pub(crate) enum Reply {
     /// A status and a body with its length.
     Full(u16, &'static str, String),
+    /// A status with these headers and no body.
+    Bare(u16, Vec<(&'static str, String)>),
+    /// No reply: so many bytes of the body are read, then the connection is closed.
+    Drop(usize),
     /// A 200 in chunks, ended as it should be.
     Chunks(&'static str, Vec<String>),
     /// A 200 in chunks, cut off behind the last one.
@@ -71,7 +75,11 @@ impl Scripted {
 
 fn serve(stream: &TcpStream, reply: &Reply) -> Seen {
     let mut reader = BufReader::new(stream);
-    let seen = read_request(&mut reader);
+    let partial = match reply {
+        Reply::Drop(count) => Some(*count),
+        _ => None,
+    };
+    let seen = read_request(&mut reader, partial);
     let mut out = stream;
     let head = |status: u16, kind: &str| {
         format!("HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-type: {kind}\r\n")
@@ -83,6 +91,15 @@ fn serve(stream: &TcpStream, reply: &Reply) -> Seen {
             send(&format!("content-length: {}\r\n\r\n{body}", body.len()));
             return seen;
         }
+        Reply::Bare(status, headers) => {
+            send(&head(*status, "text/plain"));
+            for (name, value) in headers {
+                send(&format!("{name}: {value}\r\n"));
+            }
+            send("content-length: 0\r\n\r\n");
+            return seen;
+        }
+        Reply::Drop(_) => return seen,
         Reply::Chunks(kind, chunks) | Reply::Cut(kind, chunks) | Reply::Hang(kind, chunks) => {
             (*kind, chunks)
         }
@@ -98,12 +115,12 @@ fn serve(stream: &TcpStream, reply: &Reply) -> Seen {
             // Returns when the client closes its side.
             let _ = reader.read(&mut [0]);
         }
-        Reply::Cut(..) | Reply::Full(..) => {}
+        Reply::Cut(..) | Reply::Full(..) | Reply::Bare(..) | Reply::Drop(_) => {}
     }
     seen
 }
 
-fn read_request(reader: &mut impl BufRead) -> Seen {
+fn read_request(reader: &mut impl BufRead, partial: Option<usize>) -> Seen {
     let mut seen = Seen::default();
     reader.read_line(&mut seen.line).unwrap();
     let short = seen
@@ -126,7 +143,7 @@ fn read_request(reader: &mut impl BufRead) -> Seen {
     if seen.header("expect").is_some() {
         // Refused or not, the reply comes before the body here.
     } else if let Some(length) = seen.header("content-length") {
-        let mut body = vec![0; length.parse().unwrap()];
+        let mut body = vec![0; partial.unwrap_or(length.parse().unwrap())];
         reader.read_exact(&mut body).unwrap();
         seen.body = body;
     } else if seen.header("transfer-encoding") == Some("chunked") {

@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::cli::CallArgs;
 use crate::client::{Client, encode_path};
 use crate::command::jobs::{submit, wait};
-use crate::command::{files, read_text, text_of};
+use crate::command::files::upload::upload;
+use crate::command::{read_text, text_of};
 use crate::failure::Failure;
 use crate::inputs::{insert_new, parse_assignment, split_assignment};
 use crate::output::Ui;
@@ -66,7 +67,7 @@ fn inputs(ui: &Ui, client: &Client, args: &CallArgs) -> anyhow::Result<Map<Strin
         uploads.push((port, Path::new(path)));
     }
     for (port, path) in uploads {
-        let file = files::upload(ui, client, path, None, "application/octet-stream")?;
+        let file = upload(ui, client, path, None, "application/octet-stream")?;
         let mut reference = json!({ "sha256": file["sha256"] });
         let own_name = path.file_name().and_then(|name| name.to_str());
         if let Some(name) = own_name {

@@ -1,6 +1,7 @@
 //! `trefoil files`.
 
-use std::cell::RefCell;
+pub(crate) mod upload;
+
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use crate::command::services::field;
 use crate::command::{is_dash, text_of};
 use crate::failure::{Exit, Failure};
 use crate::output::{Table, Ui, human_size};
-use crate::progress::{ByteProgress, Watched};
+use crate::progress::ByteProgress;
 
 const PIECE: usize = 256 * 1024;
 
@@ -80,7 +81,7 @@ fn put(
     }
     let mut uploaded = Vec::new();
     for path in paths {
-        let file = upload(ui, client, path, name, media_type)?;
+        let file = upload::upload(ui, client, path, name, media_type)?;
         if !ui.json {
             let (sha256, name) = (text_of(&file, "sha256"), text_of(&file, "name"));
             ui.line(&format!("{sha256}  {name}"))?;
@@ -92,53 +93,6 @@ fn put(
         (true, [one]) => ui.document(one),
         (true, many) => ui.document(&json!({ "items": many })),
     }
-}
-
-/// Streams a file (or standard input for `-`) to the platform and checks that the platform stored
-/// what was read here.
-pub(crate) fn upload(
-    ui: &Ui,
-    client: &Client,
-    path: &Path,
-    name: Option<&str>,
-    media_type: &str,
-) -> anyhow::Result<Value> {
-    let own_name = path.file_name().and_then(|name| name.to_str());
-    let (input, length): (Box<dyn Read>, Option<u64>) = if is_dash(path) {
-        (Box::new(std::io::stdin()), None)
-    } else {
-        let fault = |error: std::io::Error| Failure::local_file("cannot upload", path, &error);
-        let file = std::fs::File::open(path).map_err(fault)?;
-        let about = file.metadata().map_err(fault)?;
-        if about.is_dir() {
-            let error = std::io::Error::from(std::io::ErrorKind::IsADirectory);
-            return Err(fault(error).into());
-        }
-        // Only a regular file knows its length; a pipe is sent in chunks. Cut at that length, so
-        // that a file which grows meanwhile is sent as it was.
-        match about.is_file() {
-            true => (Box::new(file.take(about.len())), Some(about.len())),
-            false => (Box::new(file), None),
-        }
-    };
-    let name = name.or(own_name.filter(|_| !is_dash(path)));
-    let progress = ByteProgress::new(ui, name.unwrap_or("standard input"), length);
-    let digest = RefCell::new(Sha256::new());
-    let mut reader = Watched::new(input, |piece: &[u8]| {
-        digest.borrow_mut().update(piece);
-        progress.add(piece.len() as u64);
-    });
-    let file: Value = client
-        .post("/v1/files")
-        .query_opt("name", name)
-        .stream(media_type, length, &mut reader)
-        .send()?
-        .json()?;
-    let sent = hex(&digest.into_inner().finalize());
-    if file["sha256"] != json!(sent) {
-        return Err(damaged("stored", &sent, &text_of(&file, "sha256")).into());
-    }
-    Ok(file)
 }
 
 fn damaged(what: &str, expected: &str, found: &str) -> Failure {

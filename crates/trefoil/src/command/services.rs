@@ -205,9 +205,9 @@ fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A command as one would type it, roughly: for reading, not for a shell.
-fn words(command: &Value) -> String {
-    let words = command.as_array().into_iter().flatten();
+/// A list of texts for reading.
+pub(crate) fn words(list: &Value) -> String {
+    let words = list.as_array().into_iter().flatten();
     let words: Vec<&str> = words.filter_map(Value::as_str).collect();
     words.join(" ")
 }

@@ -2,10 +2,57 @@
 
 use std::process::ExitCode;
 
-use crate::config::Settings;
+use tokio::signal::unix::{SignalKind, signal};
 
-/// Runs the platform until it is told to stop.
-pub(crate) fn run(settings: Settings) -> anyhow::Result<ExitCode> {
-    tracing::debug!(?settings, "starting");
-    anyhow::bail!("not built yet")
+use crate::{
+    config::Settings,
+    output::Ui,
+    platform::{Platform, runtime},
+};
+
+/// Runs the platform until it is told to stop: SIGTERM or SIGINT ends it gracefully, a second one at once.
+pub(crate) fn run(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
+    let runtime = runtime()?;
+    let done = runtime.block_on(serve(ui, settings));
+    // Nothing that is left may hold up the end: what matters is on disk.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
+    // Before anything is started, so that no signal finds the process without a handler.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let platform = Platform::start(settings).await?;
+    announce(ui, settings, &platform)?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    ui.note("stopping: running jobs may end; a second signal stops at once");
+    tokio::select! {
+        () = platform.stop(settings.drain_timeout) => Ok(ExitCode::SUCCESS),
+        _ = terminate.recv() => Ok(ExitCode::from(130)),
+        _ = interrupt.recv() => Ok(ExitCode::from(130)),
+    }
+}
+
+/// Says where everything is, as soon as it is there.
+fn announce(ui: &Ui, settings: &Settings, platform: &Platform) -> anyhow::Result<()> {
+    if ui.json {
+        return ui.json_line(&serde_json::json!({
+            "http": platform.url(),
+            "data": settings.data,
+            "services": settings.services,
+            "pid": std::process::id(),
+            "version": env!("CARGO_PKG_VERSION"),
+        }));
+    }
+    ui.line(&format!("trefoil {} is up", env!("CARGO_PKG_VERSION")))?;
+    ui.line(&format!("  http      {}", platform.url()))?;
+    ui.line(&format!("  data      {}", settings.data.display()))?;
+    for directory in &settings.services {
+        ui.line(&format!("  services  {}", directory.display()))?;
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::client::pages::Page;
-use crate::command::services::field;
+use crate::command::services::{field, words};
 use crate::command::text_of;
 use crate::output::{Cell, Style, Table, Ui, human_size, one_line, percent};
 
@@ -142,7 +142,7 @@ pub(crate) fn job(ui: &Ui, job: &Value) -> anyhow::Result<()> {
     if let Some(rerun) = job.get("rerun").filter(|rerun| rerun.is_object()) {
         let verdict = match rerun["identical"].as_bool() {
             Some(true) => "outputs identical".to_owned(),
-            _ => format!("outputs differ: {}", text_of(rerun, "differences")),
+            _ => format!("outputs differ: {}", words(&rerun["differences"])),
         };
         ui.line(&field("rerun", &verdict))?;
     }

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::client::events::{Event, Events};
 use crate::client::{Answer, Client, ClientError, Problem, pages};
 use crate::command::jobs::{exit_of, is_terminal, path_of, show};
+use crate::command::services::words;
 use crate::command::text_of;
 use crate::failure::Exit;
 use crate::interrupt;
@@ -326,7 +327,7 @@ pub(crate) fn rerun(ui: &Ui, client: &Client, job: &Value) -> anyhow::Result<Exi
             Some(true) => format!("{id} outputs identical"),
             Some(false) => format!(
                 "{id} outputs differ: {}",
-                text_of(&job["rerun"], "differences")
+                words(&job["rerun"]["differences"])
             ),
             None => verdict(ui, &job),
         };
