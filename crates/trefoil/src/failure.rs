@@ -72,16 +72,6 @@ impl Failure {
         }
     }
 
-    /// The platform cannot be had, or cannot start.
-    pub(crate) fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> Failure {
-        Failure {
-            exit: Exit::Unavailable,
-            name: "unavailable",
-            message: message.into(),
-            hint: hint.into(),
-        }
-    }
-
     /// The platform cannot do its work here.
     pub(crate) fn unavailable(message: impl Into<String>, hint: impl Into<String>) -> Failure {
         Failure {

@@ -133,7 +133,11 @@ const LISTS: &[(&str, &str)] = &[("available", "there are"), ("near", "near name
 /// What else a problem says: each violation, near names, versions there are, the end of the log.
 fn details_of(raw: &serde_json::Map<String, Value>, mut details: Vec<String>) -> Vec<String> {
     // A hint of the platform's has the names already.
-    let lists = if raw.contains_key("hint") { &[][..] } else { LISTS };
+    let lists = if raw.contains_key("hint") {
+        &[][..]
+    } else {
+        LISTS
+    };
     for (member, title) in lists {
         if let Some(names) = raw.get(*member).and_then(Value::as_array) {
             let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();

@@ -1,6 +1,7 @@
 //! The client commands against a scripted platform: what they ask, what they print, how they end.
 
 #[cfg(test)]
+#[expect(dead_code, reason = "the unit tests use the rest of it")]
 #[path = "../src/client/scripted.rs"]
 mod scripted;
 

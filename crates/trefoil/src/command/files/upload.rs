@@ -157,7 +157,11 @@ fn resumable(
         let sent = client
             .call(Method::PATCH, &place)
             .header("upload-offset", offset.to_string())
-            .stream("application/octet-stream", Some(length - offset), &mut reader)
+            .stream(
+                "application/octet-stream",
+                Some(length - offset),
+                &mut reader,
+            )
             .send();
         match sent {
             Ok(_) => break,
@@ -167,7 +171,7 @@ fn resumable(
         match client.call(Method::HEAD, &place).send() {
             Ok(answer) => {
                 let text = answer.header("upload-offset").unwrap_or_default();
-                let stored = text.parse().ok().filter(|stored| *stored <= length);
+                let stored = text.parse::<u64>().ok().filter(|stored| *stored <= length);
                 let stored = stored.ok_or_else(|| bad(format!("`{text}` is no offset")))?;
                 if stored > offset {
                     reconnect.healthy();
@@ -225,7 +229,13 @@ mod tests {
         let seen = server.requests();
         let sent: Vec<(&str, Option<&str>, &[u8])> = seen
             .iter()
-            .map(|seen| (seen.line.as_str(), seen.header("upload-offset"), &seen.body[..]))
+            .map(|seen| {
+                (
+                    seen.line.as_str(),
+                    seen.header("upload-offset"),
+                    &seen.body[..],
+                )
+            })
             .collect();
         assert_eq!(
             sent,
