@@ -110,6 +110,14 @@ fn wrong_usage_is_2_and_says_what_was_meant() {
         "{}",
         stderr(&output)
     );
+    for args in [
+        &["jobs", "ls", "--limit", "0"][..],
+        &["call", "a", "--priority", "1001"],
+        &["call", "a", "--deadline", "-1"],
+        &["call", "a", "--async", "--wait", "1"],
+    ] {
+        assert_eq!(code(&trefoil(args)), 2, "{args:?}");
+    }
     let output = trefoil(&["--json", "jobs", "lst"]);
     assert_eq!(code(&output), 2);
     let problem: Value = serde_json::from_slice(&output.stderr).unwrap();

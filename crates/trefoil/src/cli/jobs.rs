@@ -25,7 +25,7 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         swept: bool,
         /// At most so many tasks (of a sweep)
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
     },
     /// Print the inputs of a job, defaults included
@@ -92,7 +92,7 @@ pub(crate) enum JobsCommand {
         #[arg(long)]
         state: Vec<String>,
         /// At most so many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
     },
     /// Show what a result was made from
@@ -142,6 +142,7 @@ pub(crate) struct ListArgs {
     pub(crate) oldest: bool,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: u64,
     /// All of them
     #[arg(long, conflicts_with = "limit")]

@@ -21,7 +21,7 @@ pub(crate) enum ServicesCommand {
         #[arg(long)]
         state: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
     },
     /// Show a service with its ports
@@ -101,10 +101,19 @@ pub(crate) struct CallArgs {
     pub(crate) idempotency_key: Option<String>,
     /// -1000 to 1000, higher first among your own jobs
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(value_parser = clap::value_parser!(i32).range(-1000..=1000))]
     pub(crate) priority: Option<i32>,
     /// Hard limit for the whole job, in seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) deadline: Option<f64>,
+}
+
+/// Seconds, with a fraction if need be.
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds.is_finite() && seconds > 0.0 => Ok(seconds),
+        _ => Err("it must be a number above 0".to_owned()),
+    }
 }
 
 /// `trefoil files`.
@@ -143,7 +152,7 @@ pub(crate) enum FilesCommand {
         #[arg(long)]
         name: Option<String>,
         /// At most so many
-        #[arg(long, value_name = "N")]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
         limit: Option<u64>,
     },
     /// Show what is known about a file

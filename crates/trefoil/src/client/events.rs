@@ -75,12 +75,12 @@ impl<'c> Events<'c> {
                         self.stream = Some(stream);
                         self.connected = true;
                     }
+                    Err(_) if self.is_late() => return Err(self.late()),
                     // Only a stream that once worked is worth waiting for.
-                    Err(error @ ClientError::Unreachable { .. }) if self.connected => {
+                    Err(error) if self.connected && error.is_passing() => {
                         self.reconnect.pause(error, self.deadline)?;
                         continue;
                     }
-                    Err(_) if self.is_late() => return Err(self.late()),
                     Err(error) => return Err(error),
                 }
             }

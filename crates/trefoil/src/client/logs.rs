@@ -88,7 +88,7 @@ pub(crate) fn follow(
                 Ok(None)
             }
             // Only a platform that was there is worth waiting for.
-            Err(error @ ClientError::Unreachable { .. }) if connected => Err(error.to_string()),
+            Err(error) if connected && error.is_passing() => Err(error.to_string()),
             Err(error) => return Err(error.into()),
         };
         if at != before {
@@ -102,7 +102,7 @@ pub(crate) fn follow(
                     continue;
                 }
                 Ok(After::Same) => "the log stream ended early".to_owned(),
-                Err(error @ ClientError::Unreachable { .. }) => error.to_string(),
+                Err(error) if error.is_passing() => error.to_string(),
                 Err(error) => return Err(error.into()),
             },
             Err(reason) => reason,

@@ -148,6 +148,18 @@ impl ClientError {
         }
     }
 
+    /// Whether a platform that restarts would look like this, so that who was connected tries again.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            ClientError::Unreachable { .. } | ClientError::NoAnswer { .. } => true,
+            ClientError::Problem(problem) => matches!(problem.status, 429 | 502 | 503),
+            ClientError::Job { .. }
+            | ClientError::WaitRanOut { .. }
+            | ClientError::BadAnswer { .. }
+            | ClientError::BadRequest(_) => false,
+        }
+    }
+
     /// The next step: what the platform suggests, else ours.
     pub(crate) fn hint(&self) -> String {
         match self {

@@ -214,6 +214,24 @@ fn events_go_on_behind_the_last_one_that_had_an_id() {
 }
 
 #[test]
+fn a_platform_that_restarts_is_waited_for() {
+    let starting = r#"{"type":"urn:trefoil:problem:not-ready","detail":"starting"}"#;
+    let server = Scripted::start(vec![
+        Reply::Cut(SSE, vec![format!("retry: 1\n\n{}", state(1, "queued"))]),
+        Reply::Full(503, JSON, starting.into()),
+        Reply::Chunks(SSE, vec!["event: end\ndata: {}\n\n".to_owned()]),
+    ]);
+    assert_eq!(read_events(&client(&server)).unwrap().len(), 1);
+    assert_eq!(server.requests()[2].header("last-event-id"), Some("1"));
+
+    // Who was never connected is told at once.
+    let server = Scripted::start(vec![Reply::Full(503, JSON, starting.into())]);
+    let error = read_events(&client(&server)).unwrap_err();
+    assert_eq!(error.exit(), Exit::Unavailable);
+    server.requests();
+}
+
+#[test]
 fn a_refusal_ends_an_event_stream_at_once() {
     let server = Scripted::start(vec![
         Reply::Cut(SSE, vec![format!("retry: 1\n\n{}", state(1, "queued"))]),

@@ -186,16 +186,10 @@ fn resumable(
     client.post(&format!("{place}:complete")).send()?.json()
 }
 
-/// A connection that broke, or a platform that still holds the previous one.
+/// A connection that broke, or a platform that still holds the previous one (409).
 fn is_worth_another(error: &ClientError) -> bool {
-    match error {
-        ClientError::Unreachable { .. } | ClientError::NoAnswer { .. } => true,
-        ClientError::Problem(problem) => problem.status == 409,
-        ClientError::Job { .. }
-        | ClientError::WaitRanOut { .. }
-        | ClientError::BadAnswer { .. }
-        | ClientError::BadRequest(_) => false,
-    }
+    let held = matches!(error, ClientError::Problem(problem) if problem.status == 409);
+    held || error.is_passing()
 }
 
 #[cfg(test)]
