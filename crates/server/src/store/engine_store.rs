@@ -266,7 +266,8 @@ impl JobStore for SqliteStore {
     fn backlog(&mut self) -> Result<Vec<(GroupKey, u64)>, StoreError> {
         let mut statement = self.conn.prepare_cached(
             "SELECT s.text, u.text, n FROM (SELECT service, submitter, count(*) AS n FROM job WHERE state = 3 \
-             GROUP BY service, submitter) JOIN name s ON s.id = service JOIN name u ON u.id = submitter",
+             GROUP BY service, submitter) JOIN name s ON s.id = service JOIN name u ON u.id = submitter \
+             ORDER BY s.text, u.text",
         )?;
         let groups = statement
             .query_map([], |row| Ok((GroupKey { service: row.get(0)?, submitter: row.get(1)? }, row.get(2)?)))?;
@@ -291,7 +292,7 @@ impl JobStore for SqliteStore {
     }
 
     fn active(&mut self) -> Result<Vec<Job>, StoreError> {
-        self.jobs("WHERE job.state IN (4, 5, 7) AND job.counts IS NULL", [])
+        self.jobs("WHERE job.state IN (4, 5, 7) AND job.counts IS NULL ORDER BY job.seq", [])
     }
 
     fn due(&mut self, wall_ms: u64, limit: u32) -> Result<Vec<Job>, StoreError> {
