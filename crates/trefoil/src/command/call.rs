@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::CallArgs;
 use crate::client::{Client, encode_path};
-use crate::command::jobs::{submit, wait};
 use crate::command::files::upload::upload;
+use crate::command::jobs::{submit, wait};
 use crate::command::{read_text, text_of};
 use crate::failure::Failure;
 use crate::inputs::{insert_new, parse_assignment, split_assignment};
