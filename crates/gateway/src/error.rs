@@ -10,10 +10,12 @@ use axum::{
 use serde_json::{Map, Value, json};
 
 mod from;
+mod server;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use from::{failure_json, failure_problem, json_entry, resolve_in_body};
+pub(crate) use server::batch_problem;
 
 /// Most entries of `errors[]`: an answer must not grow with a hostile body.
 pub(crate) const ERRORS_MAX: usize = 100;

@@ -244,7 +244,10 @@ impl From<FileError> for Problem {
             // Where it is full is for the log: the client learns no paths of the server.
             FileError::NoSpace { .. } => {
                 tracing::warn!(%error, "a file was refused");
-                Self::storage_full("no space is left for files")
+                Self::storage_full(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "no space is left for files",
+                )
             }
             FileError::Closed => Self::shutting_down(),
             FileError::NotRegular { .. }
@@ -274,10 +277,10 @@ impl Problem {
         )
     }
 
-    /// A 503 for want of space.
-    pub(crate) fn storage_full(detail: impl Into<String>) -> Self {
+    /// For want of space: 503 for jobs, 507 for what is to be kept as it is sent.
+    pub(crate) fn storage_full(status: StatusCode, detail: impl Into<String>) -> Self {
         Self::new(
-            StatusCode::SERVICE_UNAVAILABLE,
+            status,
             "storage-full",
             Code::ResourceExhausted,
             detail,

@@ -1,0 +1,126 @@
+//! What every request goes through: an id, a span of time, a net for panics, and the headers of every answer.
+
+use std::{
+    any::Any,
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use axum::{
+    extract::{MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use futures_util::FutureExt as _;
+use trefoil_server::{Node, metrics::RequestLabels};
+
+use crate::error::{Problem, REQUEST_ID};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is echoed; a longer one is replaced.
+const REQUEST_ID_MAX: usize = 128;
+/// The route of a request that none matches.
+const NO_ROUTE: &str = "none";
+
+/// The pattern of a request that its route alone does not tell: an extension of the answer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Route(pub(crate) &'static str);
+
+/// The layer itself.
+pub(crate) async fn observe(
+    State(node): State<Arc<Node>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let started = Instant::now();
+    let id = request_id(&request, &node);
+    let method = method_label(request.method());
+    let pattern = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or(NO_ROUTE, |path| intern(path.as_str()));
+    let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
+    let answer = async { answer.await.unwrap_or_else(|panic| panicked(&panic)) };
+    let mut response = REQUEST_ID.scope(id.clone(), answer).await;
+
+    let route = response
+        .extensions()
+        .get::<Route>()
+        .map_or(pattern, |route| route.0);
+    let status = response.status();
+    let seconds = started.elapsed().as_secs_f64();
+    node.metrics.request(
+        &RequestLabels {
+            method,
+            route,
+            status: status.as_u16(),
+        },
+        seconds,
+    );
+    tracing::debug!(method, route, status = status.as_u16(), seconds, request = ?id, "request");
+    let headers = response.headers_mut();
+    headers.insert(X_REQUEST_ID, id);
+    headers.insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+/// The sender's id, or a new one.
+fn request_id(request: &Request, node: &Node) -> HeaderValue {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let sent = request.headers().get(X_REQUEST_ID).filter(|value| {
+        let bytes = value.as_bytes();
+        (1..=REQUEST_ID_MAX).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+    });
+    sent.cloned().unwrap_or_else(|| {
+        // Unique as long as no two platforms start in the same millisecond; it is a name for logs, not a secret.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{:x}-{count:x}", node.started_at_ms);
+        HeaderValue::try_from(id).unwrap_or_else(|_| HeaderValue::from_static("none"))
+    })
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    Problem::internal(&format!("panic: {}", text.unwrap_or("of unknown kind"))).into_response()
+}
+
+/// Methods that have a label of their own; a client may invent others without end.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// The pattern as a text that lives forever; there are as many as routes.
+fn intern(pattern: &str) -> &'static str {
+    static PATTERNS: RwLock<Option<HashSet<&'static str>>> = RwLock::new(None);
+    let find = |known: &Option<HashSet<&'static str>>| {
+        known.as_ref().and_then(|known| known.get(pattern).copied())
+    };
+    let known = find(&PATTERNS.read().unwrap_or_else(PoisonError::into_inner));
+    known.unwrap_or_else(|| {
+        let mut patterns = PATTERNS.write().unwrap_or_else(PoisonError::into_inner);
+        find(&patterns).unwrap_or_else(|| {
+            let pattern: &'static str = pattern.to_owned().leak();
+            patterns.get_or_insert_default().insert(pattern);
+            pattern
+        })
+    })
+}

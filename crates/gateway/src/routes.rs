@@ -1,0 +1,3 @@
+//! The routes, one file for each resource.
+
+pub(crate) mod platform;

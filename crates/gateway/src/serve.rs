@@ -1,0 +1,120 @@
+//! Connections: accepting them, serving them, letting them go.
+
+use std::{io, pin::pin, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use trefoil_server::Node;
+
+/// Connections at a time. Each costs a file descriptor and some buffers; more wait in the backlog of the system.
+const CONNECTIONS_MAX: usize = 10_000;
+/// A client that does not finish its request line and headers in this time is cut off.
+const HEADER_READ_MAX: Duration = Duration::from_secs(30);
+/// Bytes of request line and headers together, and the most that is read ahead of a slow handler.
+const HEADERS_MAX: usize = 64 << 10;
+/// Requests at a time on one HTTP/2 connection.
+const STREAMS_MAX: u32 = 256;
+/// Pause after a failed accept: mostly too many open files, which only time can change.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves the platform API on `listener` until `shutdown` is ready; then accepts nothing more, tells connections to close,
+/// and returns when the requests that are under way have been answered.
+///
+/// # Errors
+/// When the address of the listener cannot be read, which is a listener that is no longer one.
+///
+/// # Cancel safety
+/// Dropping the future closes every connection at once: the caller decides how long a drain may take.
+pub async fn serve(
+    listener: TcpListener,
+    node: Arc<Node>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let address = listener.local_addr()?;
+    tracing::info!(%address, "listening");
+    let router = crate::router(node);
+    let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let (close, closing) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        // The permit comes first: a connection that cannot be served stays with the system.
+        let accepted = async {
+            let permit = Arc::clone(&permits).acquire_owned().await;
+            (listener.accept().await, permit)
+        };
+        let (accepted, permit) = tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            // A permit that is dropped here is free again, and a connection is only taken by a finished accept.
+            accepted = accepted => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let connection = connection(stream, router.clone(), closing.clone());
+                connections.spawn(async move {
+                    connection.await;
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    close.send_replace(true);
+    tracing::info!(
+        connections = connections.len(),
+        "waiting for requests under way"
+    );
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+async fn connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<bool>) {
+    // Answers are small and whole: waiting for more of them only adds delay.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "nodelay");
+    }
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_MAX)
+        .max_buf_size(HEADERS_MAX);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(HEADERS_MAX as u32)
+        .max_concurrent_streams(STREAMS_MAX)
+        .keep_alive_interval(HEADER_READ_MAX);
+    let connection =
+        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut connection = pin!(connection);
+    let closed = async {
+        // The guard of the value is dropped here, before anything else is awaited.
+        let _ = closing.wait_for(|closing| *closing).await;
+    };
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = closed => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
