@@ -1,3 +1,91 @@
-//! Trefoil.
+//! Everything a developer does, as `cargo xtask COMMAND`. CI does the same: `.ci/run` is `cargo xtask test`.
+//!
+//! Must never be needed to build or to run Trefoil; it only calls tools and reads sources.
 #![forbid(unsafe_code)]
-fn main() {}
+
+mod board;
+mod lint;
+mod platform;
+mod shell;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use board::Board;
+use shell::{cargo, root, run};
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  tidy             rules about the sources that no compiler knows
+  lint             formatting, clippy, rustdoc, licences of dependencies
+  test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
+  fuzz             the HTTP fuzz alone, against a release build
+  bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
+  demo [ARGS…]     cargo run --release -- demo ARGS
+  docs             builds the book into target/book, if mdbook is installed
+
+With CI=true a step whose tool is missing fails; otherwise it is skipped with a line that says so.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match dispatch(&arguments) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(arguments: &[String]) -> Result<ExitCode> {
+    let Some((command, rest)) = arguments.split_first() else {
+        println!("{HELP}");
+        return Ok(ExitCode::from(2));
+    };
+    let words: Vec<&str> = rest.iter().map(String::as_str).collect();
+    match (command.as_str(), words.as_slice()) {
+        ("help" | "--help" | "-h", _) => {
+            println!("{HELP}");
+            Ok(ExitCode::SUCCESS)
+        }
+        ("tidy", []) => Ok(Board::run(&[tidy::STEP])),
+        ("lint", []) => Ok(Board::run(lint::STEPS)),
+        ("test", []) => Ok(Board::run(&test::all())),
+        ("test", ["--fast"]) => Ok(Board::run(&test::fast())),
+        ("fuzz", []) => Ok(Board::run(&[test::RELEASE, test::FUZZ])),
+        ("bench", _) => pass_through(
+            &["run", "--release", "--package", "trefoil-bench", "--"],
+            rest,
+        ),
+        ("demo", _) => pass_through(&["run", "--release", "--", "demo"], rest),
+        ("docs", []) => docs(),
+        _ => bail!(
+            "no such command, or not with these arguments: {}\n\n{HELP}",
+            arguments.join(" ")
+        ),
+    }
+}
+
+fn pass_through(fixed: &[&str], rest: &[String]) -> Result<ExitCode> {
+    let status = cargo(fixed).args(rest).status()?;
+    Ok(if status.success() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn docs() -> Result<ExitCode> {
+    if !shell::has("mdbook", &["--version"]) {
+        bail!("mdbook is not installed: cargo install --locked mdbook");
+    }
+    run(shell::command("mdbook")
+        .arg("build")
+        .arg(root().join("docs")))?;
+    println!("the book is in target/book");
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,148 @@
+//! The test command: what has to hold before anything is merged.
+
+use anyhow::{Result, bail};
+
+use crate::{
+    board::{Outcome, Step},
+    lint,
+    platform::{Platform, binary},
+    shell::{cargo, command, has, is_ci, run, tee},
+    tidy,
+};
+
+const TESTS: Step = Step {
+    name: "tests",
+    work: tests,
+    is_needed: false,
+};
+/// The program that the steps after it use.
+pub(crate) const RELEASE: Step = Step {
+    name: "release",
+    work: release,
+    is_needed: true,
+};
+const CRASH: Step = Step {
+    name: "crash",
+    work: crash,
+    is_needed: false,
+};
+const DEMO: Step = Step {
+    name: "demo",
+    work: demo,
+    is_needed: false,
+};
+/// Requests made from our own OpenAPI document.
+pub(crate) const FUZZ: Step = Step {
+    name: "http fuzz",
+    work: fuzz,
+    is_needed: false,
+};
+
+/// How often the crash test kills the platform: as often as the promise says in CI, a taste of it elsewhere.
+const CRASH_ROUNDS_CI: &str = "50";
+const CRASH_ROUNDS: &str = "5";
+const CRASH_VARIABLE: &str = "TREFOIL_CRASH_ROUNDS";
+
+/// What needs no release build.
+pub(crate) fn fast() -> Vec<Step> {
+    let mut steps = vec![tidy::STEP];
+    steps.extend(lint::STEPS);
+    steps.push(TESTS);
+    steps
+}
+
+/// Everything.
+pub(crate) fn all() -> Vec<Step> {
+    let mut steps = fast();
+    steps.extend([CRASH, RELEASE, DEMO, FUZZ]);
+    steps
+}
+
+/// Unit, property, integration and documentation tests of all crates. The crash test has its own step; here it runs once,
+/// to be there with `--fast` too.
+fn tests() -> Result<Outcome> {
+    counted(cargo(&["test", "--workspace", "--no-fail-fast"]).env(CRASH_VARIABLE, "1"))
+}
+
+fn crash() -> Result<Outcome> {
+    let rounds = if is_ci() {
+        CRASH_ROUNDS_CI
+    } else {
+        CRASH_ROUNDS
+    };
+    println!("{rounds} rounds; {CRASH_VARIABLE} sets the number");
+    let rounds = std::env::var(CRASH_VARIABLE).unwrap_or_else(|_| rounds.to_owned());
+    let arguments = [
+        "test",
+        "--package",
+        "trefoil",
+        "--test",
+        "crash",
+        "--",
+        "--nocapture",
+    ];
+    counted(cargo(&arguments).env(CRASH_VARIABLE, rounds))
+}
+
+fn release() -> Result<Outcome> {
+    run(&mut cargo(&["build", "--release", "--package", "trefoil"]))?;
+    Ok(Outcome::PASSED)
+}
+
+/// The exit code says whether every result was as published.
+fn demo() -> Result<Outcome> {
+    run(command(binary()).args(["demo", "--json"]))?;
+    Ok(Outcome::PASSED)
+}
+
+fn fuzz() -> Result<Outcome> {
+    if !has("python3", &["-c", "import venv, ensurepip"]) {
+        return Ok(Outcome::Skipped(
+            "python3 with its venv module is not installed: apt-get install python3-venv"
+                .to_owned(),
+        ));
+    }
+    let platform = Platform::start("http-fuzz")?;
+    let fuzzed = run(command("interop/http/fuzz.sh").arg(&platform.url));
+    if let Err(error) = fuzzed {
+        bail!("{error:#}{}", platform.tail());
+    }
+    platform.stop()?;
+    Ok(Outcome::PASSED)
+}
+
+/// Runs test programs and adds up what they say they did.
+fn counted(command: &mut std::process::Command) -> Result<Outcome> {
+    let (lines, success) = tee(command)?;
+    let (mut passed, mut failed) = (0, 0);
+    for (good, bad) in lines.iter().filter_map(|line| counts(line)) {
+        passed += good;
+        failed += bad;
+    }
+    // Something that never got as far as to count failed too: it did not build, or it was killed.
+    if !success && failed == 0 {
+        failed = 1;
+    }
+    Ok(Outcome::Counted { passed, failed })
+}
+
+/// `test result: ok. 12 passed; 1 failed; …`, as libtest and our own harness have it.
+fn counts(line: &str) -> Option<(u32, u32)> {
+    let rest = line.strip_prefix("test result: ")?;
+    let before = |word| rest.split_once(word)?.0.rsplit(' ').next()?.parse().ok();
+    Some((before(" passed;")?, before(" failed")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::counts;
+
+    #[test]
+    fn results_of_both_harnesses_are_read() {
+        let libtest = "test result: FAILED. 12 passed; 3 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.10s";
+        assert_eq!(counts(libtest), Some((12, 3)));
+        assert_eq!(counts("test result: 7 passed; 0 failed []"), Some((7, 0)));
+        assert_eq!(counts("test result: nonsense"), None);
+        assert_eq!(counts("test attempts::passed; ... ok"), None);
+    }
+}
