@@ -31,7 +31,12 @@ pub use serve::serve;
 /// The platform API of a node.
 pub fn router(node: Arc<Node>) -> Router {
     Router::new()
+        .merge(routes::events::router())
+        .merge(routes::files::router())
+        .merge(routes::logs::router())
         .merge(routes::platform::router())
+        .merge(routes::result::router())
+        .merge(routes::uploads::router())
         .fallback(async || extract::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(
