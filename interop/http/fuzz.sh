@@ -23,8 +23,8 @@ if ! cmp -s "$here/requirements.txt" "$venv/.requirements"; then
 fi
 
 "$venv/bin/python" - "$work/openapi.json" "$root/crates/gateway/src/openapi.json" <<'PYTHON'
-"""The document that is served is valid, is the one of this source, and its examples are true; a wrong cursor is refused."""
-import json, os, sys, urllib.error, urllib.request
+"""The document that is served is valid, is the one of this source, and its examples are true."""
+import json, os, sys, urllib.request
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
@@ -37,13 +37,6 @@ for name, schema in served["components"]["schemas"].items():
     for example in schema.get("examples", []):
         whole = {"components": served["components"], "$ref": f"#/components/schemas/{name}"}
         Draft202012Validator(whole, format_checker=Draft202012Validator.FORMAT_CHECKER).validate(example)
-for path in ["/v1/services", "/v1/jobs", "/v1/files"]:
-    try:
-        urllib.request.urlopen(f"{base}{path}?cursor=not-a-cursor", timeout=10)
-        sys.exit(f"{path}: a wrong cursor is taken")
-    except urllib.error.HTTPError as refused:
-        if refused.code not in (400, 422) or refused.headers.get_content_type() != "application/problem+json":
-            sys.exit(f"{path}: a wrong cursor gives {refused.code} {refused.headers.get_content_type()}")
 json.dump(served, open(sys.argv[1], "w"))
 PYTHON
 
