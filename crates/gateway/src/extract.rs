@@ -13,5 +13,5 @@ pub(crate) use body::{AcceptJson, BodyHead, accepts, json_body, optional_json_bo
 pub(crate) use conditional::{IfMatch, is_not_modified, not_modified, set_etag};
 pub(crate) use headers::{Prefer, idempotency_key, is_submitter, one_header, submitter};
 pub(crate) use members::{Members, escape, noun};
-pub(crate) use path::{JobPath, decode, not_found};
+pub(crate) use path::{JobPath, PathText, not_found};
 pub(crate) use query::{Page, Query};

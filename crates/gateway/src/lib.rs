@@ -11,17 +11,21 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    http::{Method, StatusCode},
+    http::{HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use trefoil_server::Node;
 
+use error::{Code, Problem};
+
 mod error;
 mod extract;
+mod idempotency;
 mod layers;
 mod routes;
 mod serve;
 mod view;
+mod wait;
 
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;
@@ -35,6 +39,9 @@ pub fn router(node: Arc<Node>) -> Router {
         .merge(routes::files::router())
         .merge(routes::logs::router())
         .merge(routes::platform::router())
+        .merge(routes::services::router())
+        .merge(routes::call::router())
+        .merge(routes::jobs::router())
         .merge(routes::result::router())
         .merge(routes::uploads::router())
         .fallback(async || extract::not_found())
@@ -51,11 +58,31 @@ async fn method_not_allowed(method: Method) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
-    error::Problem::new(
+    let detail = format!("this resource has no method {method}");
+    Problem::new(
         StatusCode::METHOD_NOT_ALLOWED,
         "method-not-allowed",
-        error::Code::Unimplemented,
-        format!("this resource has no method {method}"),
+        Code::Unimplemented,
+        detail,
     )
     .into_response()
+}
+
+/// The same for a route that looks at the method itself and says which there are. Answers `OPTIONS` too.
+fn method_not_allowed_here(method: &Method, allowed: &'static str) -> Response {
+    let allowed = HeaderValue::from_static(allowed);
+    let mut response = if *method == Method::OPTIONS {
+        StatusCode::NO_CONTENT.into_response()
+    } else {
+        let detail = format!("this resource has no method {method}");
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method-not-allowed",
+            Code::Unimplemented,
+            detail,
+        )
+        .into_response()
+    };
+    response.headers_mut().insert(header::ALLOW, allowed);
+    response
 }

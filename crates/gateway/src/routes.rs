@@ -1,9 +1,12 @@
 //! The routes, one file for each resource.
 
-pub(crate) mod platform;
 mod base64;
+pub(crate) mod call;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod jobs;
 pub(crate) mod logs;
+pub(crate) mod platform;
 pub(crate) mod result;
+pub(crate) mod services;
 pub(crate) mod uploads;

@@ -14,13 +14,8 @@ const UPLOAD_OFFSET: HeaderName = HeaderName::from_static("upload-offset");
 
 impl From<JsonError> for Problem {
     fn from(error: JsonError) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "malformed-json",
-            Code::InvalidArgument,
-            format!("the body is not JSON as it must be: {error}"),
-        )
-        .entry(json_entry(&error, ""))
+        Self::malformed_json(format!("the body is not JSON as it must be: {error}"))
+            .entry(json_entry(&error, ""))
     }
 }
 
@@ -262,6 +257,16 @@ impl From<FileError> for Problem {
 }
 
 impl Problem {
+    /// A 400 for a body that is not JSON.
+    pub(crate) fn malformed_json(detail: impl Into<String>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "malformed-json",
+            Code::InvalidArgument,
+            detail,
+        )
+    }
+
     /// A 409.
     pub(crate) fn conflict(name: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, name, Code::FailedPrecondition, detail)

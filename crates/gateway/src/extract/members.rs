@@ -54,6 +54,16 @@ impl<'v> Members<'v> {
         add(self.violations, pointer, rule, detail);
     }
 
+    /// Notes what is wrong further below; `path` is part of a pointer already.
+    pub(crate) fn wrong_at(&mut self, path: &str, rule: &str, detail: impl Into<String>) {
+        add(
+            self.violations,
+            format!("{}/{path}", self.pointer),
+            rule,
+            detail,
+        );
+    }
+
     /// A member as it is.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);

@@ -4,7 +4,6 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::{StatusCode, request::Parts},
 };
-use percent_encoding::percent_decode_str;
 use trefoil_jobs::JobId;
 
 use crate::error::{Code, Location, Problem};
@@ -42,6 +41,21 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     }
 }
 
+/// The one parameter of a route, percent-decoded.
+#[derive(Debug, Clone)]
+pub(crate) struct PathText(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for PathText {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| not_found())?;
+        let text = params.iter().next().map_or("", |(_, value)| value);
+        Ok(Self(text.to_owned()))
+    }
+}
+
 /// A 404 for a path that nothing is at.
 pub(crate) fn not_found() -> Problem {
     Problem::new(
@@ -51,12 +65,4 @@ pub(crate) fn not_found() -> Problem {
         "nothing has this path",
     )
     .hint("GET /openapi.json lists what there is")
-}
-
-/// Undoes percent-encoding; what is then not UTF-8 names nothing.
-pub(crate) fn decode(raw: &str) -> Result<String, Problem> {
-    percent_decode_str(raw)
-        .decode_utf8()
-        .map(Into::into)
-        .map_err(|_| not_found())
 }
