@@ -28,7 +28,7 @@ use self::sse::{PING, PREAMBLE, Writer};
 use crate::{
     error::Problem,
     extract::{JobPath, Query, accepts, one_header},
-    routes::result::view_of,
+    wait::find,
 };
 
 mod sse;
@@ -167,7 +167,7 @@ async fn events(
     accepts(&headers, &["text/event-stream"])?;
     let after = after(&mut query, &headers)?;
     query.end()?;
-    view_of(&node, id).await?;
+    find(&node, id).await?;
     let now = Instant::now();
     let events = Events {
         watch: node.hub.watch(id),

@@ -30,8 +30,6 @@ mod digest;
 mod disposition;
 mod incoming;
 mod range;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use self::incoming::{append, blocking, check_name, check_type};
 

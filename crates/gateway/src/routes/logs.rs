@@ -23,15 +23,13 @@ use self::{
 use crate::{
     error::{Code, Location, Problem},
     extract::{JobPath, Query, accepts},
-    routes::result::view_of,
+    wait::find,
 };
 
 mod level;
 mod records;
 mod source;
 mod tail;
-#[cfg(test)]
-mod tests;
 
 const TEXT: &str = "text/plain";
 const NDJSON: &str = "application/x-ndjson";
@@ -73,7 +71,7 @@ async fn logs(
 ) -> Result<Response, Problem> {
     let is_text = accepts(&headers, &[TEXT, NDJSON])? == TEXT;
     let asked = asked(query)?;
-    let job = view_of(&node, id).await?.job;
+    let job = find(&node, id).await?.job;
     let parts = parts(&node, &job, asked).await?;
     let size: u64 = parts.iter().map(|part| part.end).sum();
     let newest = parts.last().map(|part| part.attempt);

@@ -1,6 +1,6 @@
 //! What a job was given and what it gave: `result`, `inputs`, `attempts` and `tasks` below `/v1/jobs/{id}`.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -10,14 +10,14 @@ use axum::{
     routing::get,
 };
 use serde_json::{Map, Value, value::RawValue};
-use tokio::time::{Instant, timeout_at};
-use trefoil_jobs::{Job, JobId, Refusal, State as JobState};
+use trefoil_jobs::{Job, JobId, State as JobState};
 use trefoil_server::{Node, store::JobView};
 
 use crate::{
     error::{Code, Problem, failure_json, failure_problem},
     extract::{AcceptJson, JobPath, Page, Prefer, Query},
     view::jobs_json,
+    wait::{find, find_ended},
 };
 
 mod attempts;
@@ -30,46 +30,6 @@ pub(crate) fn router() -> Router<Arc<Node>> {
         .route("/v1/jobs/{id}/attempts", get(attempts::attempts))
         .route("/v1/jobs/{id}/tasks", get(tasks))
         .route("/v1/jobs/{id}/provenance", get(provenance::provenance))
-}
-
-/// A job with what was asked for.
-///
-/// # Errors
-/// 404 if there never was one, 410 if it was deleted.
-pub(crate) async fn view_of(node: &Node, id: JobId) -> Result<JobView, Problem> {
-    match node.readers.view(id).await? {
-        Ok(view) => Ok(view),
-        Err(true) => Err(Refusal::Gone(id).into()),
-        Err(false) => Err(Refusal::UnknownJob(id).into()),
-    }
-}
-
-/// A job as soon as it has ended, or as it is after `wait`.
-async fn ended_within(node: &Node, id: JobId, wait: Duration) -> Result<JobView, Problem> {
-    let until = Instant::now() + wait.min(node.config.call_max_wait);
-    loop {
-        let mut watch = node.hub.watch(id);
-        let view = view_of(node, id).await?;
-        if view.job.state.is_terminal() {
-            return Ok(view);
-        }
-        let ended = async {
-            // Its sender goes away with the end of the job.
-            while let Ok(()) = watch.changed().await {
-                let seen = watch.borrow_and_update();
-                if seen
-                    .changed
-                    .as_ref()
-                    .is_some_and(|changed| changed.ended.is_some())
-                {
-                    break;
-                }
-            }
-        };
-        if timeout_at(until, ended).await.is_err() {
-            return Ok(view);
-        }
-    }
 }
 
 async fn result(
@@ -88,10 +48,7 @@ async fn result(
         strict: false,
         ..Prefer::of(&headers)
     };
-    let view = match prefer.wait {
-        Some(wait) => ended_within(&node, id, wait).await?,
-        None => view_of(&node, id).await?,
-    };
+    let view = find_ended(&node, id, prefer.wait).await?;
     let mut response = if view.job.counts.is_some() {
         of_tasks(&node, id, with_inputs, page, &uri).await
     } else {
@@ -191,7 +148,7 @@ async fn inputs(
     _accept: AcceptJson,
 ) -> Result<Response, Problem> {
     query.none()?;
-    let inputs: Box<RawValue> = view_of(&node, id).await?.spec.inputs;
+    let inputs: Box<RawValue> = find(&node, id).await?.spec.inputs;
     Ok(raw_json(inputs.get().to_owned()))
 }
 
@@ -211,7 +168,7 @@ async fn tasks(
     let states = states.collect::<Result<Vec<_>, _>>()?;
     let page = query.page()?;
     query.end()?;
-    if view_of(&node, id).await?.job.counts.is_none() {
+    if find(&node, id).await?.job.counts.is_none() {
         return Err(Problem::conflict(
             "wrong-kind",
             format!("job {id} is no sweep and has no tasks"),

@@ -75,7 +75,7 @@ mod tests {
             "sha-256=abc",
             "sha-256=:ab",
             "sha-256=:!!!!:",
-            "sha-256=:AAAA:,",
+            "sha-512=:AAAA:,",
         ] {
             assert_eq!(announced(bad), Err(DigestError::Syntax), "{bad:?}");
         }

@@ -87,38 +87,36 @@ impl Snapshot {
     /// # Errors
     /// A file cannot be read, or became shorter.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Piece>> {
-        loop {
-            let (file, part) = match self.open.take() {
-                Some((file, part)) if part.start < part.end => (file, part),
-                _ => match self.parts.find(|part| part.start < part.end) {
-                    Some(part) => {
-                        let path = part.path.clone();
-                        (Arc::new(blocking(move || File::open(path)).await?), part)
-                    }
-                    None => return Ok(None),
-                },
-            };
-            let Part {
-                attempt,
-                start,
-                end,
-                ..
-            } = part;
-            let reader = Arc::clone(&file);
-            let bytes = blocking(move || read(&reader, start, end)).await?;
-            self.open = Some((
-                file,
-                Part {
-                    start: start + bytes.len() as u64,
-                    ..part
-                },
-            ));
-            return Ok(Some(Piece {
-                attempt,
-                offset: start,
-                bytes,
-            }));
-        }
+        let (file, part) = match self.open.take() {
+            Some((file, part)) if part.start < part.end => (file, part),
+            _ => match self.parts.find(|part| part.start < part.end) {
+                Some(part) => {
+                    let path = part.path.clone();
+                    (Arc::new(blocking(move || File::open(path)).await?), part)
+                }
+                None => return Ok(None),
+            },
+        };
+        let Part {
+            attempt,
+            start,
+            end,
+            ..
+        } = part;
+        let reader = Arc::clone(&file);
+        let bytes = blocking(move || read(&reader, start, end)).await?;
+        self.open = Some((
+            file,
+            Part {
+                start: start + bytes.len() as u64,
+                ..part
+            },
+        ));
+        Ok(Some(Piece {
+            attempt,
+            offset: start,
+            bytes,
+        }))
     }
 }
 

@@ -11,12 +11,12 @@ use serde_json::{Value, json};
 use trefoil_jobs::{AttemptId, AttemptRecord, Failure, Job, State as JobState};
 use trefoil_server::{AttemptReport, Node, program::End};
 
-use super::view_of;
 use crate::{
     error::{Problem, failure_json},
     extract::{AcceptJson, JobPath, Query},
     routes::logs::size_of,
     view::time,
+    wait::find,
 };
 
 pub(crate) async fn attempts(
@@ -26,7 +26,7 @@ pub(crate) async fn attempts(
     _accept: AcceptJson,
 ) -> Result<Response, Problem> {
     query.none()?;
-    let job = view_of(&node, id).await?.job;
+    let job = find(&node, id).await?.job;
     let mut records = node.readers.attempts(job.seq).await?;
     // The job was read first: it may have gone on since.
     records.retain(|record| record.attempt <= job.attempt);

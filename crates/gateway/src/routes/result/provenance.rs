@@ -17,11 +17,11 @@ use trefoil_server::{
     store::{JobView, StoreError},
 };
 
-use super::view_of;
 use crate::{
     error::{Code, Problem},
     extract::{AcceptJson, JobPath, Query},
     view::time,
+    wait::find,
 };
 
 /// The record. Values are the stored texts, byte for byte: their hashes are those of `…/inputs` and `…/result`.
@@ -54,7 +54,7 @@ pub(crate) async fn provenance(
     _accept: AcceptJson,
 ) -> Result<Response, Problem> {
     query.none()?;
-    let JobView { job, spec } = view_of(&node, id).await?;
+    let JobView { job, spec } = find(&node, id).await?;
     let (attempt, outputs) = ended(&node, &job).await?;
     let report = node
         .attempt_report(attempt)
