@@ -39,7 +39,6 @@ pub(crate) enum Code {
     Unimplemented,
     Internal,
     Unavailable,
-    DataLoss,
 }
 
 impl Code {
@@ -56,7 +55,6 @@ impl Code {
             Self::Unimplemented => "unimplemented",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
-            Self::DataLoss => "data_loss",
         }
     }
 }
@@ -216,6 +214,7 @@ impl Problem {
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
+    #[cfg(test)]
     pub(crate) fn status(&self) -> StatusCode {
         self.0.status
     }

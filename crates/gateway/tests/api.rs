@@ -1,0 +1,16 @@
+//! The API over an in-process platform: every status of `docs/src/rest-api.md` for services, calls and jobs.
+
+#[path = "api/calls.rs"]
+mod calls;
+#[path = "api/edge.rs"]
+mod edge;
+#[path = "api/jobs.rs"]
+mod jobs;
+#[path = "api/lists.rs"]
+mod lists;
+#[path = "api/rig.rs"]
+mod rig;
+#[path = "api/services.rs"]
+mod services;
+#[path = "api/wire.rs"]
+mod wire;
