@@ -13,7 +13,7 @@ const LINES: usize = 10_000;
 /// Connections that submit: one parses while the other one's jobs are on their way to the disk.
 const CONNECTIONS: usize = 2;
 /// Jobs of a round.
-const JOBS: usize = 200_000;
+const JOBS: usize = 100_000;
 
 /// A job with inputs of the size that inputs have: 200 bytes.
 const ECHO: &str = concat!(
