@@ -124,3 +124,54 @@ fn intern(pattern: &str) -> &'static str {
         })
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use axum::{
+        Router, body::Body, http::StatusCode, middleware::from_fn_with_state, routing::get,
+    };
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+    use trefoil_server::NodeConfig;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_500_that_names_its_request_and_nothing_else() {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = NodeConfig::new(data.path().to_owned(), PathBuf::from("none"));
+        config.workers_enabled = false;
+        let node = Node::start(config).await.unwrap();
+        async fn bug() -> &'static str {
+            panic!("a secret of the platform")
+        }
+        let router = Router::new()
+            .route("/bug", get(bug))
+            .layer(from_fn_with_state(Arc::clone(&node), observe));
+        let router = TowerToHyperService::new(router.with_state::<()>(()));
+        let request = Request::get("/bug")
+            .header("x-request-id", "r-9")
+            .body(Body::empty())
+            .unwrap();
+        let response = router.call(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        let bytes = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert!(text.contains("r-9") && !text.contains("secret"), "{text}");
+        assert!(
+            node.metrics
+                .text(None)
+                .contains("route=\"/bug\",status=\"500\"")
+        );
+    }
+
+    #[test]
+    fn a_pattern_is_kept_once() {
+        let (one, two) = (intern("/v1/x/{id}"), intern(&String::from("/v1/x/{id}")));
+        assert!(std::ptr::eq(one, two));
+    }
+}

@@ -2,7 +2,11 @@
 
 use std::{io, pin::pin, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, http::Request};
+use hyper::{
+    body::Incoming,
+    service::{Service as _, service_fn},
+};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
@@ -10,7 +14,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 use trefoil_server::Node;
@@ -61,7 +65,8 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, _)) => {
-                let connection = connection(stream, router.clone(), closing.clone());
+                let connection =
+                    connection(stream, router.clone(), closing.clone(), HEADER_READ_MAX);
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -83,7 +88,14 @@ pub async fn serve(
     Ok(())
 }
 
-async fn connection(stream: TcpStream, router: Router, mut closing: watch::Receiver<bool>) {
+/// Serves one connection. One on which no request has come after `patience` is dropped: until then hyper does not know
+/// which HTTP it speaks, and has no limit of its own.
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+    patience: Duration,
+) {
     // Answers are small and whole: waiting for more of them only adds delay.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay");
@@ -100,12 +112,24 @@ async fn connection(stream: TcpStream, router: Router, mut closing: watch::Recei
         .max_header_list_size(HEADERS_MAX as u32)
         .max_concurrent_streams(STREAMS_MAX)
         .keep_alive_interval(HEADER_READ_MAX);
-    let connection =
-        builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    let mut connection = pin!(connection);
+    let first = Arc::new(Notify::new());
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: Request<Incoming>| {
+        first.notify_one();
+        router.call(request)
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let closed = async {
         // The guard of the value is dropped here, before anything else is awaited.
         let _ = closing.wait_for(|closing| *closing).await;
+    };
+    let silent = async {
+        if tokio::time::timeout(patience, first.notified())
+            .await
+            .is_ok()
+        {
+            std::future::pending::<()>().await;
+        }
     };
     let served = tokio::select! {
         served = connection.as_mut() => served,
@@ -113,8 +137,52 @@ async fn connection(stream: TcpStream, router: Router, mut closing: watch::Recei
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = silent => {
+            tracing::debug!("a connection without a request was dropped");
+            return;
+        }
     };
     if let Err(error) = served {
         tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    /// What a client gets that sends `text` and then waits.
+    async fn check(text: &str, expected: &str) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap())
+            .await
+            .unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let (_close, closing) = watch::channel(false);
+        let router = Router::new().route("/", get(async || "here"));
+        client.write_all(text.as_bytes()).await.unwrap();
+        connection(stream, router, closing, Duration::from_millis(50)).await;
+        let mut got = String::new();
+        client.read_to_string(&mut got).await.unwrap();
+        assert!(
+            got.ends_with(expected) && got.is_empty() == expected.is_empty(),
+            "{got}"
+        );
+    }
+
+    #[tokio::test]
+    async fn connections_that_say_nothing_are_dropped() {
+        check("", "").await;
+        // As much of the preface of HTTP/2 as leaves open what it will be.
+        check("PRI * HTTP/2.0\r\n", "").await;
+        check("GET / HTTP/1.1\r\nhost: x\r\n", "").await;
+        check(
+            "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n",
+            "here",
+        )
+        .await;
     }
 }

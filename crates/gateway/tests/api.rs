@@ -1,4 +1,8 @@
 //! The API over an in-process platform: every status of `docs/src/rest-api.md` for services, calls and jobs.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests are no test functions to clippy"
+)]
 
 #[path = "api/calls.rs"]
 mod calls;

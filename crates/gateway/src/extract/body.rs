@@ -207,7 +207,7 @@ impl BodyHead {
     /// The body as one JSON document.
     pub(crate) async fn json(&self, body: Body) -> Result<Value, Problem> {
         let bytes = self.read(body).await?;
-        parse(bytes.into()).await
+        parse(bytes).await
     }
 }
 

@@ -120,7 +120,11 @@ async fn run(
         .await
         .map_err(inputs_problem)?;
     let id = submitted.accepted.first;
-    let resolved = Arc::clone(&submitted.service);
+    // A replay is of the version that was newest then.
+    let resolved = match submitted.accepted.replayed {
+        true => find(node, id).await?.job.service,
+        false => Arc::clone(&submitted.service),
+    };
     let mut response = match answer(node, submitted, prefer).await {
         Ok(response) => response,
         Err(problem) => problem.into_response(),

@@ -113,29 +113,22 @@ enum Target<'p> {
 }
 
 impl<'p> Target<'p> {
+    /// The target of a path, and the pattern that metrics know it by. No version is `pause`, and no segment of a key has
+    /// a colon; only a key that ends in `/versions` is out of reach without a version.
     fn of(path: &'p str) -> (Self, &'static str) {
-        // No version is `pause`, no segment of a key has a colon, and none is asked for by the name of a list.
-        let parts: [(&str, fn(&'p str) -> Self, &'static str); 5] = [
-            (":pause", Self::Pause, "/v1/services/{service}:pause"),
-            (":resume", Self::Resume, "/v1/services/{service}:resume"),
-            (
-                "/inputs:match",
-                Self::Inputs,
-                "/v1/services/{service}/inputs:match",
-            ),
-            (
-                "/outputs:match",
-                Self::Outputs,
-                "/v1/services/{service}/outputs:match",
-            ),
-            ("/versions", Self::Versions, "/v1/services/{key}/versions"),
-        ];
-        for (suffix, target, route) in parts {
-            if let Some(rest) = path.strip_suffix(suffix) {
-                return (target(rest), route);
-            }
+        if let Some(rest) = path.strip_suffix(":pause") {
+            (Self::Pause(rest), "/v1/services/{service}:pause")
+        } else if let Some(rest) = path.strip_suffix(":resume") {
+            (Self::Resume(rest), "/v1/services/{service}:resume")
+        } else if let Some(rest) = path.strip_suffix("/inputs:match") {
+            (Self::Inputs(rest), "/v1/services/{service}/inputs:match")
+        } else if let Some(rest) = path.strip_suffix("/outputs:match") {
+            (Self::Outputs(rest), "/v1/services/{service}/outputs:match")
+        } else if let Some(rest) = path.strip_suffix("/versions") {
+            (Self::Versions(rest), "/v1/services/{key}/versions")
+        } else {
+            (Self::Service(path), "/v1/services/{service}")
         }
-        (Self::Service(path), "/v1/services/{service}")
     }
 }
 
