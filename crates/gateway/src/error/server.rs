@@ -124,11 +124,16 @@ fn file_problem(found: &FileProblem) -> Value {
         "location": "body",
         "detail": found.reason,
         "rule": "service-file",
-        "file": found.file,
-        "line": found.line,
-        "column": found.column,
         "severity": found.severity,
     });
+    if !found.file.is_empty() {
+        entry["file"] = found.file.as_str().into();
+    }
+    // What is wrong with a file as a whole has no line.
+    if found.line > 0 {
+        entry["line"] = found.line.into();
+        entry["column"] = found.column.max(1).into();
+    }
     if let Some(hint) = &found.hint {
         entry["hint"] = hint.as_str().into();
     }

@@ -214,12 +214,19 @@ async fn broken_publications_name_every_problem() {
         .expect(422)
         .json();
     assert_eq!(pointers(&problem), ["/metadata", "/files/a", "/metdata"]);
-    for name in ["../x", "/etc/x", "a//b", "metadata.yml"] {
+    for name in ["", "../x", "/etc/x", "a//b", "metadata.yml"] {
         let mut body = publication("test/a", "1.0.0");
         body["files"] = json!({ name: "x" });
-        api.json("PUT", path, &[], body)
+        let problem = api
+            .json("PUT", path, &[], body)
             .await
             .problem(422, "broken-service");
+        assert!(
+            problem["errors"][0]["line"]
+                .as_u64()
+                .is_none_or(|line| line > 0),
+            "{problem}"
+        );
     }
     api.json(
         "PUT",
