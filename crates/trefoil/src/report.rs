@@ -127,6 +127,17 @@ pub(crate) fn config_error_json(error: &ConfigError) -> Value {
     })
 }
 
+/// More lines of a log than this hide what the error says.
+const LOG_LINES_MAX: usize = 10;
+
+/// The last lines of the log that came with an error of a job.
+pub(crate) fn log_tail(error: &Value) -> Vec<&str> {
+    let lines = error["log_tail"].as_array().into_iter().flatten();
+    let lines: Vec<&str> = lines.filter_map(Value::as_str).collect();
+    let skipped = lines.len().saturating_sub(LOG_LINES_MAX);
+    lines[skipped..].to_vec()
+}
+
 /// Members of a problem that list what there is instead.
 const LISTS: &[(&str, &str)] = &[("available", "there are"), ("near", "near names")];
 
@@ -146,15 +157,11 @@ fn details_of(raw: &serde_json::Map<String, Value>, mut details: Vec<String>) ->
             }
         }
     }
-    let log_tail = raw
-        .get("log_tail")
-        .or_else(|| raw.get("error")?.get("log_tail"));
-    if let Some(tail) = log_tail
-        .and_then(Value::as_str)
-        .filter(|tail| !tail.is_empty())
-    {
+    let error = raw.get("error").unwrap_or(&Value::Null);
+    let tail = log_tail(error);
+    if !tail.is_empty() {
         details.push("the log ends:".to_owned());
-        details.extend(tail.lines().map(|line| format!("  | {line}")));
+        details.extend(tail.iter().map(|line| format!("  | {line}")));
     }
     details
 }

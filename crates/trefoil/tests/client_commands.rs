@@ -65,7 +65,7 @@ fn job(state: &str) -> Value {
 
 fn failed(class: &str) -> Value {
     let mut job = job("failed");
-    job["error"] = json!({"class": class, "message": "exit status 3", "log_tail": "boom\n"});
+    job["error"] = json!({"class": class, "message": "exit status 3", "log_tail": ["boom"]});
     job
 }
 
@@ -457,7 +457,7 @@ fn submissions_say_what_they_are() {
 #[test]
 fn services_are_listed_published_and_matched() {
     let page = json!({"items": [{"key": "a/b", "version": "1.0.0", "type": "computational",
-        "state": "active", "source": "builtin", "name": "B"}], "broken": [{"detail": "x.yml:3:1 bad"}], "next": null});
+        "state": "active", "source": "builtin", "name": "B"}], "broken": [{"file": "x.yml", "line": 3, "column": 1, "field": "key", "reason": "bad", "hint": "good"}], "next": null});
     let ran = run(
         vec![answer(200, &page)],
         &["services", "ls", "--type", "computational"],
@@ -466,7 +466,7 @@ fn services_are_listed_published_and_matched() {
         ran.stdout,
         "a/b\t1.0.0\tcomputational\tactive\tbuiltin\tB\n"
     );
-    assert_eq!(ran.stderr, "broken: x.yml:3:1 bad\n");
+    assert_eq!(ran.stderr, "broken: x.yml:3:1: key: bad (good)\n");
     assert_eq!(
         ran.lines(),
         ["GET /v1/services?type=computational&limit=1000"]

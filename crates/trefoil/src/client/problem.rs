@@ -115,12 +115,12 @@ pub(crate) enum ClientError {
         reason: String,
     },
     /// The time the caller wanted to wait ran out.
-    #[error("the wait ran out after {seconds} s; {what} goes on")]
+    #[error("the wait ran out after {seconds} s; job {id} goes on")]
     WaitRanOut {
         /// How long it was.
         seconds: u64,
-        /// What was waited for.
-        what: String,
+        /// The job.
+        id: String,
     },
     /// The answer makes no sense: another program listens there, or a newer platform.
     #[error("unexpected answer from {url}: {reason}")]
@@ -174,10 +174,9 @@ impl ClientError {
             ClientError::NoAnswer { .. } => {
                 "try again, or look at the platform with `trefoil doctor`".to_owned()
             }
-            ClientError::WaitRanOut { .. } => {
-                "wait longer with `trefoil jobs wait ID`, or stop it with `trefoil jobs cancel ID`"
-                    .to_owned()
-            }
+            ClientError::WaitRanOut { id, .. } => format!(
+                "wait longer with `trefoil jobs wait {id}`, or stop it with `trefoil jobs cancel {id}`"
+            ),
             ClientError::BadAnswer { .. } => {
                 "is --url the address of a Trefoil platform? `trefoil doctor` tells".to_owned()
             }

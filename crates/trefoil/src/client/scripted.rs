@@ -3,6 +3,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 /// What a connection gets.
@@ -45,6 +47,7 @@ impl Seen {
 #[derive(Debug)]
 pub(crate) struct Scripted {
     address: SocketAddr,
+    over: Arc<AtomicBool>,
     thread: JoinHandle<Vec<Seen>>,
 }
 
@@ -53,13 +56,24 @@ impl Scripted {
     pub(crate) fn start(replies: Vec<Reply>) -> Scripted {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
-            replies
-                .into_iter()
-                .map(|reply| serve(&listener.accept().unwrap().0, &reply))
-                .collect()
+            let answer = |reply: Reply| {
+                let stream = listener.accept().unwrap().0;
+                assert!(
+                    !is_over.load(Ordering::SeqCst),
+                    "nobody asked for {reply:?}"
+                );
+                serve(&stream, &reply)
+            };
+            replies.into_iter().map(answer).collect()
         });
-        Scripted { address, thread }
+        Scripted {
+            address,
+            over,
+            thread,
+        }
     }
 
     /// Where it listens.
@@ -67,8 +81,11 @@ impl Scripted {
         format!("http://{}", self.address)
     }
 
-    /// What was asked, once every reply was used.
+    /// What was asked. Every reply must have been used.
     pub(crate) fn requests(self) -> Vec<Seen> {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes a server that still waits to be asked; one that is done refuses, which is fine.
+        let _ = TcpStream::connect(self.address);
         self.thread.join().unwrap()
     }
 }

@@ -10,7 +10,7 @@ use crate::cli::ServicesCommand;
 use crate::client::{Client, encode_path, pages};
 use crate::command::text_of;
 use crate::failure::Failure;
-use crate::output::{Cell, Style, Table, Ui};
+use crate::output::{Cell, Style, Table, Ui, one_line};
 
 /// Runs `trefoil services …`.
 pub(crate) fn run(ui: &Ui, client: &Client, command: ServicesCommand) -> anyhow::Result<ExitCode> {
@@ -127,16 +127,33 @@ fn list(ui: &Ui, page: &pages::Page) -> anyhow::Result<()> {
     let broken = page.rest.get("broken").and_then(Value::as_array);
     for problem in broken.into_iter().flatten() {
         let word = ui.styled_err("broken:", Style::Yellow);
-        let detail = match text_of(problem, "detail") {
-            empty if empty.is_empty() => text_of(problem, "title"),
-            detail => detail,
-        };
+        let detail = broken_line(problem);
         ui.note(&format!("{word} {detail}"));
     }
     if page.next.is_some() {
         ui.note("there are more; raise --limit");
     }
     Ok(())
+}
+
+/// `dir/metadata.yml:1:6: key: upper-case letters are not allowed (for example `nerve/hh-axon`)`.
+fn broken_line(problem: &Value) -> String {
+    let text = |member| text_of(problem, member);
+    let mut line = text("file");
+    for part in [text("line"), text("column")] {
+        if !part.is_empty() {
+            line.push_str(&format!(":{part}"));
+        }
+    }
+    for part in [text("field"), text("reason")] {
+        if !part.is_empty() {
+            line.push_str(&format!(": {part}"));
+        }
+    }
+    match text("hint") {
+        hint if hint.is_empty() => one_line(&line),
+        hint => one_line(&format!("{line} ({hint})")),
+    }
 }
 
 fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
@@ -189,7 +206,7 @@ fn show(ui: &Ui, service: &Value) -> anyhow::Result<()> {
         for (name, port) in ports {
             let default = match port.get("default") {
                 Some(default) => default.to_string(),
-                None if port["required"] == true => "(required)".to_owned(),
+                None if member == "inputs" && port["required"] == true => "(required)".to_owned(),
                 None => String::new(),
             };
             table.row([
@@ -214,7 +231,7 @@ pub(crate) fn words(list: &Value) -> String {
 
 /// A labelled line of a `show` command.
 pub(crate) fn field(label: &str, value: &str) -> String {
-    format!("{label:<12} {}", crate::output::one_line(value))
+    format!("{label:<12} {}", one_line(value))
 }
 
 fn matches(

@@ -166,7 +166,7 @@ fn error(ui: &Ui, job: &Value) -> anyhow::Result<()> {
             ui.line(&field(label, &value))?;
         }
     }
-    for line in text_of(error, "log_tail").lines() {
+    for line in crate::report::log_tail(error) {
         ui.line(&field("  |", line))?;
     }
     Ok(())

@@ -62,8 +62,8 @@ fn ran_out(
 ) -> ClientError {
     match (&error, limit, until) {
         (ClientError::NoAnswer { .. }, Some(seconds), Some(until)) if Instant::now() >= until => {
-            let what = format!("job {id}");
-            ClientError::WaitRanOut { seconds, what }
+            let id = id.to_owned();
+            ClientError::WaitRanOut { seconds, id }
         }
         _ => error,
     }
@@ -295,7 +295,9 @@ fn explain(client: &Client, id: &str, mut problem: Box<Problem>) -> ClientError 
         return ClientError::Problem(problem);
     }
     if !is_terminal(&state) {
-        problem.hint.get_or_insert(format!(
+        // The platform's hint is about headers.
+        problem.raw.remove("hint");
+        problem.hint = Some(format!(
             "it is {}; wait with `trefoil jobs wait {id}`",
             show::state_line(&job)
         ));
