@@ -165,8 +165,9 @@ impl ClientError {
         match self {
             ClientError::Problem(problem) | ClientError::Job { problem, .. } => match &problem.hint
             {
-                Some(hint) => hint.clone(),
-                None => hint_for(problem).to_owned(),
+                // A hint in terms of HTTP is for other clients; here there is a command.
+                Some(hint) if !hint.contains("/v1/") => hint.clone(),
+                _ => hint_for(problem).to_owned(),
             },
             ClientError::Unreachable { .. } => {
                 "is the platform running? start it with `trefoil up`, or pass --url".to_owned()
@@ -253,6 +254,17 @@ mod tests {
         assert_eq!(error.exit(), Exit::Invalid);
         assert_eq!(error.to_json()["code"], "invalid_argument");
         assert!(error.to_json()["hint"].is_string());
+    }
+
+    #[test]
+    fn hints_are_in_terms_of_commands() {
+        let hint = |hint: &str| {
+            let body = format!(r#"{{"type":"urn:trefoil:problem:job-canceled","hint":"{hint}"}}"#);
+            let problem = Problem::parse(409, "Conflict", body.as_bytes());
+            ClientError::Problem(Box::new(problem)).hint()
+        };
+        assert_eq!(hint("look closer"), "look closer");
+        assert!(hint("POST /v1/jobs/1:retry runs it again").contains("trefoil jobs retry"));
     }
 
     #[test]
