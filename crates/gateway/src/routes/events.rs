@@ -28,6 +28,7 @@ use self::sse::{PING, PREAMBLE, Writer};
 use crate::{
     error::Problem,
     extract::{JobPath, Query, accepts, one_header},
+    routes::logs::watch_of,
     wait::find,
 };
 
@@ -167,10 +168,10 @@ async fn events(
     accepts(&headers, &["text/event-stream"])?;
     let after = after(&mut query, &headers)?;
     query.end()?;
-    find(&node, id).await?;
+    let job = find(&node, id).await?.job;
     let now = Instant::now();
     let events = Events {
-        watch: node.hub.watch(id),
+        watch: watch_of(&node, &job),
         node,
         id,
         writer: Writer::new(after),

@@ -15,7 +15,7 @@ use futures_util::stream;
 use trefoil_jobs::Job;
 use trefoil_server::Node;
 
-pub(crate) use self::source::size as size_of;
+pub(crate) use self::source::{size as size_of, watch_of};
 use self::{
     records::Records,
     source::{Follow, Part, Piece, Snapshot, Until, blocking},
@@ -85,7 +85,7 @@ async fn logs(
             Attempts::One(_) => Until::AttemptEnds,
             Attempts::Newest | Attempts::All => Until::JobEnds,
         };
-        let watch = node.hub.watch(job.id);
+        let watch = watch_of(&node, &job);
         let begin = begin(&parts, asked);
         Source::Growing(Box::new(Follow::new(
             Arc::clone(&node),

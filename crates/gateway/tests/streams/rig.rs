@@ -4,12 +4,15 @@ use std::{
     fs::{self, OpenOptions},
     future::Future,
     io::Write as _,
+    panic::{AssertUnwindSafe, resume_unwind},
     path::PathBuf,
     pin::Pin,
     process::Command,
+    time::Duration,
 };
 
 use axum::body::{Body, Bytes};
+use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Map, Value};
 use trefoil_jobs::JobId;
@@ -33,14 +36,22 @@ pub(crate) fn run(case: Case) {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let rig = Rig::new().await;
         let node = rig.api.node.clone();
-        tokio::time::timeout(PATIENCE * 2, case(rig))
-            .await
-            .expect("the case ends");
-        node.stop(std::time::Duration::ZERO).await;
+        let outcome = AssertUnwindSafe(tokio::time::timeout(PATIENCE * 2, case(rig)))
+            .catch_unwind()
+            .await;
+        // Also of a case that failed nothing goes on running.
+        node.stop(Duration::ZERO).await;
+        outcome
     });
+    // A thread that waits at a gate to which no script comes would wait forever.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(outcome) => outcome.expect("the case ends"),
+        Err(panic) => resume_unwind(panic),
+    }
 }
 
 /// The script of the one service: it does what its input says.

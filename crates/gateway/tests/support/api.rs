@@ -1,6 +1,10 @@
 //! A platform in this process and its API without connections.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -20,7 +24,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// A platform.
 pub(crate) struct Api {
     pub(crate) node: Arc<Node>,
-    router: TowerToHyperService<Router>,
+    pub(crate) router: TowerToHyperService<Router>,
 }
 
 /// A whole answer.
@@ -56,9 +60,17 @@ impl Answer {
     }
 }
 
+/// This executable, by the name that it had first: it may be built anew while tests run.
+fn supervisor() -> PathBuf {
+    static SUPERVISOR: OnceLock<PathBuf> = OnceLock::new();
+    SUPERVISOR
+        .get_or_init(|| std::env::current_exe().unwrap())
+        .clone()
+}
+
 impl Api {
     pub(crate) async fn start(data: &Path, services: Option<&Path>) -> Self {
-        let mut config = NodeConfig::new(data.to_owned(), std::env::current_exe().unwrap());
+        let mut config = NodeConfig::new(data.to_owned(), supervisor());
         config.disk_free_min = 0;
         config.services = services.map(Path::to_owned).into_iter().collect();
         let node = Node::start(config).await.unwrap();

@@ -58,6 +58,15 @@ pub(crate) async fn attempts(node: &Node, job: &Job) -> Result<Vec<(u32, Attempt
     Ok(attempts)
 }
 
+/// Changes of a job. One that has ended has none, and must leave no trace in the hub: anybody may ask for it any number of
+/// times.
+pub(crate) fn watch_of(node: &Node, job: &Job) -> watch::Receiver<Seen> {
+    if job.state.is_terminal() {
+        return watch::channel(Seen::default()).1;
+    }
+    node.hub.watch(job.id)
+}
+
 /// Length of the file at `path`; an attempt that never began has no log, which is as good as an empty one. Blocking.
 pub(crate) fn size(path: &Path) -> io::Result<u64> {
     match std::fs::metadata(path) {
@@ -211,10 +220,13 @@ impl Follow {
                 changed = self.watch.changed(), if !is_final => {
                     let newest = self.watch.borrow_and_update().changed.clone();
                     let attempt = self.attempt;
-                    let has_ended = match newest {
-                        Some(newest) if changed.is_ok() => newest.attempt > attempt || !newest.state.is_active(),
-                        None if changed.is_ok() => false,
-                        _ => self.job().await?.is_none_or(|job| has_ended(&job, attempt)),
+                    let has_ended = match (changed, newest) {
+                        (Ok(()), Some(newest)) => newest.attempt > attempt || !newest.state.is_active(),
+                        (Ok(()), None) => false,
+                        (Err(_), _) => {
+                            self.watch = self.node.hub.watch(self.id);
+                            self.job().await?.is_none_or(|job| has_ended(&job, attempt))
+                        }
                     };
                     if has_ended && let Some(open) = &self.open {
                         open.is_final.send_replace(true);
@@ -280,11 +292,8 @@ impl Follow {
         }
     }
 
-    /// The job as it is; `None` if it was deleted. A watch whose other side is gone is replaced.
+    /// The job as it is; `None` if it was deleted.
     async fn job(&mut self) -> io::Result<Option<Job>> {
-        if self.watch.has_changed().is_err() {
-            self.watch = self.node.hub.watch(self.id);
-        }
         let job = self
             .node
             .readers
