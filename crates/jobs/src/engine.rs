@@ -229,11 +229,28 @@ impl<S: JobStore> Engine<S> {
             .map(|active| (&active.job, &active.spec))
     }
 
-    /// Forgets everything and reads it again from the store: after a start, and after a round that failed.
+    /// Forgets everything and reads it again from the store: after a start, and after a round that failed. Workers are
+    /// asked again to stop what is to be canceled.
+    ///
+    /// Returns the attempts that the forgotten round started and nobody was told of. A round that failed should have
+    /// started nothing, but a store may fail after it kept it: those that are active now never began, and the owner
+    /// reports them as such ([`Outcome::Lost`](crate::Outcome::Lost)) in the next round.
     ///
     /// # Errors
-    /// When the store fails.
-    pub fn recover(&mut self, now: Now) -> Stored<(), S> {
+    /// When the store fails: then this has to be called again before anything else.
+    pub fn recover(&mut self, now: Now) -> Stored<Vec<(JobId, AttemptId)>, S> {
+        let untold = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Start { job, .. } => Some((job.id, job.attempt_id?)),
+            Effect::Stop { .. } | Effect::Changed(_) | Effect::Progress { .. } => None,
+        });
+        let untold: Vec<_> = untold.collect();
+        let (groups, jobs) = (self.store.backlog()?, self.store.active()?);
+        let mut active = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let spec = Arc::new(self.store.spec(&job)?);
+            active.push((job, spec));
+        }
+        // From here on nothing can fail, so the effects of the forgotten round are looked at exactly once.
         self.scheduler.clear_jobs();
         self.active.clear();
         self.timers.clear();
@@ -241,18 +258,25 @@ impl<S: JobStore> Engine<S> {
         self.dirty_parents.clear();
         self.effects.clear();
         self.next_wake = None;
-        for (group, count) in self.store.backlog()? {
+        for (group, count) in groups {
             self.scheduler.add_backlog(group, count);
         }
-        for job in self.store.active()? {
-            let spec = Arc::new(self.store.spec(&job)?);
+        for (job, spec) in active {
             let began_mono = job.started_ms.map(|started| {
                 now.mono_ms
                     .saturating_sub(now.wall_ms.saturating_sub(started))
             });
+            let (id, canceling) = (job.id, job.cancel.is_some());
             self.activate(now, job, spec, began_mono);
+            if canceling {
+                self.stop_attempt(id, false);
+            }
         }
-        Ok(())
+        Ok(untold.into_iter().filter(|(id, attempt)| self.is_current(*id, *attempt)).collect())
+    }
+
+    fn is_current(&self, id: JobId, attempt: AttemptId) -> bool {
+        self.active.get(&id).is_some_and(|active| active.job.attempt_id == Some(attempt))
     }
 
     /// Does what is due, starts what can start, and closes the books of sweeps. The last call of every round.

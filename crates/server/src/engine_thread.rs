@@ -7,7 +7,7 @@
 use std::{thread, time::Duration};
 
 use tokio::sync::{mpsc, oneshot};
-use trefoil_jobs::{Effect, Engine, EngineError, Now, Refusal};
+use trefoil_jobs::{AttemptId, Effect, Engine, EngineError, JobId, Now, Outcome, Refusal};
 
 use crate::{
     clock::Clock,
@@ -106,7 +106,7 @@ pub(crate) fn spawn(
 ) -> std::io::Result<(EngineHandle, thread::JoinHandle<()>)> {
     let (commands, mailbox) = mpsc::channel(MAILBOX);
     let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let owner = Owner { engine, clock, metrics, sink, healthy: true };
+    let owner = Owner { engine, clock, metrics, sink, recovered: true, untold: Vec::new() };
     let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || owner.run(&timer, mailbox))?;
     Ok((EngineHandle { commands }, thread))
 }
@@ -116,7 +116,10 @@ struct Owner<S> {
     clock: Clock,
     metrics: Metrics,
     sink: S,
-    healthy: bool,
+    /// False after a round that failed, until the engine knows again what is durable.
+    recovered: bool,
+    /// Attempts that a failed round left active although no worker was told of them.
+    untold: Vec<(JobId, AttemptId)>,
 }
 
 impl<S: Sink> Owner<S> {
@@ -145,7 +148,7 @@ impl<S: Sink> Owner<S> {
         let kept = self.keep(now, commands, &mut finishes);
         match &kept {
             Ok(_) => self.effects(),
-            Err(error) => self.failed(now, error),
+            Err(error) => self.failed(error),
         }
         let committed = kept.as_ref().map(drop);
         finishes.into_iter().for_each(|finish| finish(committed));
@@ -158,7 +161,12 @@ impl<S: Sink> Owner<S> {
         commands: &mut Vec<Command>,
         finishes: &mut Vec<Finish>,
     ) -> Result<Option<u64>, StoreError> {
+        self.recover(now)?;
         self.engine.store().begin()?;
+        for (job, attempt) in self.untold.clone() {
+            let message = "the store failed before it was started".to_owned();
+            self.engine.finished(now, job, attempt, None, Outcome::Lost { started: false, message })?;
+        }
         finishes.extend(commands.drain(..).map(|command| command(&mut self.engine, now)));
         if self.engine.store().take_poison() {
             return Err(StoreError::Round("another command of it failed".to_owned()));
@@ -166,10 +174,7 @@ impl<S: Sink> Owner<S> {
         self.engine.settle(now)?;
         let due = self.engine.poll_timeout(now)?;
         self.engine.store().commit()?;
-        if !self.healthy {
-            tracing::info!("the store works again");
-        }
-        self.healthy = true;
+        self.untold.clear();
         Ok(due)
     }
 
@@ -182,14 +187,21 @@ impl<S: Sink> Owner<S> {
         }
     }
 
-    /// Goes back to what is durable.
-    fn failed(&mut self, now: Now, error: &StoreError) {
+    /// Gives up the round; the next one begins with what is durable.
+    fn failed(&mut self, error: &StoreError) {
         tracing::error!(%error, "a round was not kept");
-        self.healthy = false;
+        self.recovered = false;
         self.metrics.round_failed();
         self.engine.store().rollback();
-        if let Err(error) = self.engine.recover(now) {
-            tracing::error!(%error, "the store cannot be read; trying again");
+    }
+
+    fn recover(&mut self, now: Now) -> Result<(), StoreError> {
+        if !self.recovered {
+            let untold = self.engine.recover(now)?;
+            self.untold.extend(untold);
+            self.recovered = true;
+            tracing::info!("back to what the store has");
         }
+        Ok(())
     }
 }

@@ -1,15 +1,38 @@
 //! One process a data directory.
 
 use std::{
-    fs::{self, File},
+    fs::{self, File, TryLockError},
     io::{self, Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
-use rustix::{
-    fs::{FlockOperation, flock},
-    io::Errno,
-};
+/// How long a lock is waited for that nobody alive should hold. A process that is killed while it starts another one
+/// leaves, for the moment until that one is executed, a child with all its locks.
+const MOMENT: Duration = Duration::from_secs(2);
+
+/// Locks a file; waits a moment for a lock that is about to vanish. `Ok(false)` = somebody has it.
+pub(crate) fn lock_within_a_moment(file: &File) -> io::Result<bool> {
+    let deadline = Instant::now() + MOMENT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(true),
+            Err(TryLockError::Error(error)) => return Err(error),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => return Ok(false),
+            // No event tells that a lock was given up, other than getting it, which cannot be given a limit.
+            Err(TryLockError::WouldBlock) => thread::park_timeout(Duration::from_millis(5)),
+        }
+    }
+}
+
+/// Whether a process exists and is no zombie.
+fn is_alive(pid: &str) -> bool {
+    let state = fs::read_to_string(format!("/proc/{pid}/stat"))
+        .ok()
+        .and_then(|stat| stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().chars().next()));
+    !matches!(state.flatten(), None | Some('Z' | 'X'))
+}
 
 /// Holds the data directory until dropped, or until the process dies in whatever way.
 #[derive(Debug)]
@@ -49,15 +72,18 @@ impl DataLock {
         let path = directory.join("lock");
         let mut file =
             File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(Errno::WOULDBLOCK) => {
-                let mut pid = String::new();
-                let _ = file.read_to_string(&mut pid);
-                let pid = if pid.trim().is_empty() { "?".to_owned() } else { pid.trim().to_owned() };
-                return Err(LockError::Held { directory: directory.to_owned(), pid });
-            }
-            Err(error) => return Err(failed(error.into())),
+        let mut pid = String::new();
+        file.read_to_string(&mut pid).map_err(failed)?;
+        let pid = pid.trim();
+        let free = match file.try_lock() {
+            Ok(()) => true,
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
+            Err(TryLockError::WouldBlock) if is_alive(pid) => false,
+            Err(TryLockError::WouldBlock) => lock_within_a_moment(&file).map_err(failed)?,
+        };
+        if !free {
+            let pid = if pid.is_empty() { "?" } else { pid }.to_owned();
+            return Err(LockError::Held { directory: directory.to_owned(), pid });
         }
         let write = |file: &mut File| {
             file.set_len(0)?;
@@ -82,6 +108,25 @@ mod tests {
         assert!(refused.ends_with(&format!("in use by process {}", std::process::id())), "{refused}");
         drop(first);
         DataLock::take(&data).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_a_dead_process_left_behind_for_a_moment_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let held = DataLock::take(directory.path()).unwrap();
+        // A process that has ended: its number is in the file, its lock still with a child that is not executed yet.
+        let mut dead = std::process::Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        fs::write(directory.path().join("lock"), dead.id().to_string()).unwrap();
+        let (waiting, wait) = std::sync::mpsc::channel();
+        let path = directory.path().to_owned();
+        let taker = thread::spawn(move || {
+            waiting.send(()).unwrap();
+            DataLock::take(&path).map(drop)
+        });
+        wait.recv().unwrap();
+        drop(held);
+        taker.join().unwrap().unwrap();
     }
 
     #[test]

@@ -423,12 +423,8 @@ async fn adopt(
         }
         engine.store().commit()
     };
-    // Nobody watches yet, and nothing was started: there are no effects to carry out.
-    let settled = settle(engine).map(|()| {
-        engine.take_effects();
-        resumed
-    });
-    Ok(settled)
+    // The effects (attempts to be stopped that were to be stopped before) are carried out with those of the first round.
+    Ok(settle(engine).map(|()| resumed))
 }
 
 fn never_started() -> Outcome {

@@ -21,7 +21,7 @@ use trefoil_jobs::{AttemptId, Effect, Job, JobId, Outcome, Spec};
 
 use crate::{
     builtin,
-    engine_thread::{EngineHandle, Sink},
+    engine_thread::{CallError, EngineHandle, Sink},
     hub::Hub,
     store::StoreError,
 };
@@ -94,22 +94,33 @@ impl Sink for Dispatch {
     }
 }
 
-/// Reports how attempts ended, until that is durable.
+/// Reports how attempts ended, until that is durable. All in one go if that can be kept; otherwise one by one, so that
+/// what fits into a store that is nearly full gets in.
 pub(crate) async fn report(engine: &EngineHandle, outcomes: Vec<(JobId, AttemptId, Outcome)>, started_ms: u64) {
-    loop {
-        let these = outcomes.clone();
-        let told = engine.call(move |engine, now| {
-            for (job, attempt, outcome) in these {
-                engine.finished(now, job, attempt, Some(started_ms), outcome)?;
-            }
-            Ok::<_, StoreError>(())
-        });
-        match told.await {
-            Ok(()) => return,
-            Err(crate::engine_thread::CallError::Store(StoreError::Closed)) => return,
-            Err(error) => tracing::warn!(%error, "an outcome was not kept, repeating"),
+    if tell(engine, outcomes.clone(), started_ms).await {
+        return;
+    }
+    for outcome in outcomes {
+        while !tell(engine, vec![outcome.clone()], started_ms).await {
+            tokio::time::sleep(REPEAT).await;
         }
-        tokio::time::sleep(REPEAT).await;
+    }
+}
+
+/// Whether the outcomes were kept, or nobody is left to keep them.
+async fn tell(engine: &EngineHandle, outcomes: Vec<(JobId, AttemptId, Outcome)>, started_ms: u64) -> bool {
+    let told = engine.call(move |engine, now| {
+        for (job, attempt, outcome) in outcomes {
+            engine.finished(now, job, attempt, Some(started_ms), outcome)?;
+        }
+        Ok::<_, StoreError>(())
+    });
+    match told.await {
+        Ok(()) | Err(CallError::Store(StoreError::Closed)) => true,
+        Err(error) => {
+            tracing::warn!(%error, "outcomes were not kept, repeating");
+            false
+        }
     }
 }
 

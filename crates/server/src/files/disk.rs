@@ -1,6 +1,6 @@
 //! The system calls behind the store, with errors that say what was tried on which path.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -23,12 +23,11 @@ pub(super) fn open_format(root: &Path) -> Result<File> {
         .truncate(false)
         .open(&path)
         .map_err(io_error("open", &path))?;
-    file.try_lock().map_err(|error| match error {
-        TryLockError::WouldBlock => FileError::Locked {
+    if !crate::lock::lock_within_a_moment(&file).map_err(io_error("lock", &path))? {
+        return Err(FileError::Locked {
             path: root.to_path_buf(),
-        },
-        TryLockError::Error(error) => io_error("lock", &path)(error),
-    })?;
+        });
+    }
     let mut found = Vec::new();
     // No layout ever has a longer name; a large file here is not ours and is not read into memory.
     let head = (&mut file).take(64).read_to_end(&mut found);

@@ -1,0 +1,149 @@
+//! A disk that fills up under the platform: it refuses, says why, loses nothing that it accepted, and goes on when there is
+//! space again. Needs root for a small file system of its own.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+/// A file system of so many bytes, unmounted in the end.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn new(size: &str) -> Option<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(directory.path())
+            .stderr(Stdio::null())
+            .status();
+        mounted.is_ok_and(|status| status.success()).then(|| Self(directory))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+struct Platform {
+    child: Child,
+    url: String,
+    agent: ureq::Agent,
+}
+
+impl Platform {
+    fn start(data: &Path, free_min: &str) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
+            .args(["up", "--json", "--http-listen", "127.0.0.1:0", "--disk-free-min", free_min, "--log-filter", "off"])
+            .arg("--data")
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(60)))
+            .build();
+        Self { child, url: said["http"].as_str().unwrap().to_owned(), agent: config.into() }
+    }
+
+    fn submit(&self, value: &str) -> (u16, Value) {
+        let body = json!({"service": "trefoil/echo", "inputs": {"value": value}});
+        let mut answer = self.agent.post(format!("{}/v1/jobs", self.url)).send_json(&body).unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+
+    fn get(&self, path: &str) -> (u16, Value) {
+        let mut answer =
+            self.agent.get(format!("{}{path}", self.url)).header("prefer", "wait=20").call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A small disk with something on it that can be removed; `None`, with a word about it, where mounting is not allowed.
+fn small_disk() -> Option<SmallDisk> {
+    let Some(disk) = SmallDisk::new("48m") else {
+        assert!(std::env::var("CI").is_err(), "under CI this test must run: it needs root to mount a tmpfs");
+        println!("skipped: mounting a small file system needs root");
+        return None;
+    };
+    fs::write(disk.path().join("ballast"), vec![0; 30 << 20]).unwrap();
+    Some(disk)
+}
+
+/// Submits far more than fits, until it is refused for the fifth time; what was accepted, and the last refusal.
+fn fill(platform: &Platform, value: &str) -> (Vec<String>, Value) {
+    let mut accepted = Vec::new();
+    let mut refused = 0;
+    for _ in 0..200 {
+        match platform.submit(value) {
+            (202, job) => accepted.push(job["id"].as_str().unwrap().to_owned()),
+            (status, problem) => {
+                assert_eq!(status, 503, "{problem}");
+                refused += 1;
+                if refused == 5 {
+                    assert!(!accepted.is_empty());
+                    return (accepted, problem);
+                }
+            }
+        }
+    }
+    panic!("{} jobs of 200 kB on 18 MB were accepted", accepted.len());
+}
+
+/// Makes space; everything that was accepted ends well, and new jobs are accepted again.
+fn recovers(disk: &SmallDisk, platform: &Platform, accepted: &[String], value: &str) {
+    fs::remove_file(disk.path().join("ballast")).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while platform.submit("small").0 != 202 {
+        assert!(Instant::now() < deadline, "it does not recover");
+    }
+    for id in accepted {
+        let (status, job) = platform.get(&format!("/v1/jobs/{id}"));
+        assert_eq!((status, &job["state"]), (200, &json!("succeeded")), "{job}");
+        assert_eq!(platform.get(&format!("/v1/jobs/{id}/result")).1, json!({"value": value}));
+    }
+    assert_eq!(platform.get("/readyz").0, 200);
+}
+
+#[test]
+fn a_disk_without_reserve_fills_to_the_last_byte_and_nothing_is_lost() {
+    let Some(disk) = small_disk() else { return };
+    let platform = Platform::start(&disk.path().join("data"), "0");
+    let value = "x".repeat(200_000);
+    let (accepted, problem) = fill(&platform, &value);
+    assert_eq!(problem["code"], "unavailable", "{problem}");
+    recovers(&disk, &platform, &accepted, &value);
+}
+
+#[test]
+fn the_reserve_is_kept_and_readiness_tells() {
+    let Some(disk) = small_disk() else { return };
+    let platform = Platform::start(&disk.path().join("data"), "6MiB");
+    let value = "x".repeat(200_000);
+    let (accepted, problem) = fill(&platform, &value);
+    assert_eq!(problem["type"], "urn:trefoil:problem:storage-full", "{problem}");
+    assert_eq!(platform.get("/readyz").0, 503);
+    recovers(&disk, &platform, &accepted, &value);
+}
