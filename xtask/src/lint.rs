@@ -34,7 +34,7 @@ pub(crate) const STEPS: &[Step] = &[
 ];
 
 fn format() -> Result<Outcome> {
-    run(&mut cargo(&["fmt", "--all", "--check"]))?;
+    run(&mut cargo(&["fmt", "--all", "--check", "--", "-l"]))?;
     Ok(Outcome::PASSED)
 }
 
@@ -43,6 +43,7 @@ fn clippy() -> Result<Outcome> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--keep-going",
         "--",
         "--deny",
         "warnings",
@@ -51,7 +52,8 @@ fn clippy() -> Result<Outcome> {
 }
 
 fn rustdoc() -> Result<Outcome> {
-    run(cargo(&["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "--deny warnings"))?;
+    run(cargo(&["doc", "--workspace", "--no-deps", "--keep-going"])
+        .env("RUSTDOCFLAGS", "--deny warnings"))?;
     Ok(Outcome::PASSED)
 }
 

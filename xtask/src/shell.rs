@@ -88,7 +88,9 @@ pub(crate) fn has(program: impl AsRef<OsStr>, arguments: &[&str]) -> bool {
 }
 
 fn text(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    // Where a toolchain lies says nothing.
+    let program = Path::new(command.get_program()).file_name();
+    let words = program.into_iter().chain(command.get_args());
     words
         .map(|word| word.to_string_lossy())
         .collect::<Vec<_>>()
