@@ -90,16 +90,15 @@ fn read_sources() -> Result<Vec<Source>> {
     let mut sources = Vec::new();
     let mut directories = vec![root().to_owned()];
     while let Some(directory) = directories.pop() {
+        if is_made(&directory)? {
+            continue;
+        }
         let entries = fs::read_dir(&directory)
             .with_context(|| format!("cannot read {}", directory.display()))?;
         for entry in entries {
             let entry = entry?;
-            let name = entry.file_name();
-            let is_made = name == "target" || name == "__pycache__" || name == "trefoil-data";
             match entry.file_type()? {
-                kind if kind.is_dir() && !is_made && name != ".git" && name != ".venv" => {
-                    directories.push(entry.path())
-                }
+                kind if kind.is_dir() => directories.push(entry.path()),
                 kind if kind.is_file() => sources.extend(read_source(&entry.path())?),
                 _ => {}
             }
@@ -107,6 +106,17 @@ fn read_sources() -> Result<Vec<Source>> {
     }
     sources.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(sources)
+}
+
+/// Whether a directory is not part of the sources: build caches and Python environments mark themselves.
+fn is_made(directory: &Path) -> Result<bool> {
+    let name = directory.file_name().unwrap_or_default();
+    let is_known = [".git", "target", "__pycache__", "trefoil-data"]
+        .iter()
+        .any(|made| name == *made);
+    Ok(is_known
+        || directory.join("CACHEDIR.TAG").try_exists()?
+        || directory.join("pyvenv.cfg").try_exists()?)
 }
 
 fn read_source(path: &Path) -> Result<Option<Source>> {
