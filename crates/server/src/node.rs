@@ -384,10 +384,10 @@ async fn adopt(
     data: &Path,
     clock: &Clock,
 ) -> Result<Result<Vec<Resumed>, StoreError>, AdoptError> {
-    let active: Vec<_> = engine.active().map(|(job, spec)| (job.clone(), Arc::clone(spec))).collect();
+    let active: Vec<Job> = engine.active().map(|(job, _)| job.clone()).collect();
     let mut resumed = Vec::new();
     let mut ended = Vec::new();
-    for (job, spec) in active {
+    for job in active {
         let Some(attempt) = job.attempt_id else { continue };
         if job.worker.as_deref() == Some(BUILTINS) {
             // Builtins are pure, so it makes no difference whether one was in the middle.
@@ -413,7 +413,7 @@ async fn adopt(
             Adoption::Running(running) => worker::Found::Running(running),
             Adoption::Ended(report) => worker::Found::Ended(report),
         };
-        resumed.push(Resumed { job: Box::new(job), spec, attempt, found });
+        resumed.push(Resumed { job: Box::new(job), attempt, found });
     }
     let now = clock.now();
     let settle = |engine: &mut PlatformEngine| {

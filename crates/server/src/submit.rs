@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, value::RawValue};
 use tokio::sync::watch;
-use trefoil_director::{ResolveError, RunKind, RunSpec, Service, ServiceRequest, Violation, file_refs, validate_inputs};
+use trefoil_director::{Catalog, ResolveError, RunKind, RunSpec, Service, ServiceRequest, Violation, file_refs, validate_inputs};
 use trefoil_jobs::{
     Accepted, Axis, FailureClass, Idempotency, Limits, Refusal, Resources, RetryPolicy, Spec, Submission, Sweep,
     SweepMode,
@@ -12,7 +12,7 @@ use trefoil_jobs::{
 
 use crate::{
     Node,
-    engine_thread::CallError,
+    engine_thread::{CallError, PlatformEngine},
     files::Sha256,
     hub::Seen,
     store::StoreError,
@@ -20,6 +20,8 @@ use crate::{
 
 /// Most violations reported at once: more help nobody.
 const VIOLATIONS_MAX: usize = 100;
+/// From so many requests on they are checked where nobody else waits.
+const BATCH_LARGE: usize = 256;
 /// Milliseconds and bytes that a job may ask for: what JSON numbers and the store can hold exactly.
 const NUMBER_MAX: u64 = 1 << 53;
 /// Attempts and crashes that a job may ask for.
@@ -170,19 +172,47 @@ impl Node {
             return Err(SubmitError::Draining);
         }
         self.check_space()?;
-        let submissions = self.resolve(requests, batch).await?;
+        if let Some(known) = self.replay(&requests, idempotency.as_ref()).await? {
+            return Ok(known);
+        }
+        let Resolved { submissions, files } = self.resolve(requests, batch).await?;
         let service = submissions.first().map_or_else(|| Arc::from(""), |first| Arc::clone(&first.service));
         let hub = (!batch).then(|| self.hub.clone());
-        let (accepted, watch) = self
-            .engine
-            .call(move |engine, now| {
-                let accepted = engine.submit(now, submissions, batch, idempotency.as_ref())?;
-                // Here nothing can have happened to the job yet, so the watch misses nothing.
-                let watch = hub.map(|hub| hub.watch(accepted.first));
-                Ok::<_, CallError>((accepted, watch))
-            })
-            .await?;
+        let accepted = self.engine.call(move |engine, now| {
+            // In the same transaction that makes the files used, so that none can be deleted in between.
+            let missing = missing_files(engine, &files)?;
+            if !missing.is_empty() {
+                return Ok(Err(missing));
+            }
+            let accepted = engine.submit(now, submissions, batch, idempotency.as_ref())?;
+            // Here nothing can have happened to the job yet, so the watch misses nothing.
+            let watch = hub.map(|hub| hub.watch(accepted.first));
+            Ok::<_, CallError>(Ok((accepted, watch)))
+        });
+        let (accepted, watch) = accepted.await?.map_err(SubmitError::Invalid)?;
         Ok(Submitted { accepted, service, watch })
+    }
+
+    /// What a repeated request was answered before; so that it is answered the same even if its service is gone by now.
+    async fn replay(
+        &self,
+        requests: &[JobRequest],
+        idempotency: Option<&Idempotency>,
+    ) -> Result<Option<Submitted>, SubmitError> {
+        let (Some(idempotency), Some(first)) = (idempotency, requests.first()) else { return Ok(None) };
+        let (submitter, key) = (Arc::clone(&first.submitter), Arc::clone(&idempotency.key));
+        let known = self.readers.remembered(submitter, key).await?;
+        let Some(known) = known.filter(|known| known.fingerprint == idempotency.fingerprint) else { return Ok(None) };
+        let Some(job) = self.readers.job(known.first).await? else { return Ok(None) };
+        let watch = known.batch.is_none().then(|| self.hub.watch(known.first));
+        let accepted = Accepted {
+            first: known.first,
+            ids: vec![known.first],
+            count: known.count,
+            batch: known.batch,
+            replayed: true,
+        };
+        Ok(Some(Submitted { accepted, service: job.service, watch }))
     }
 
     /// Checks requests without accepting anything.
@@ -190,166 +220,186 @@ impl Node {
     /// # Errors
     /// As [`Self::submit`] would.
     pub async fn check(&self, requests: Vec<JobRequest>, batch: bool) -> Result<(), SubmitError> {
-        let submissions = self.resolve(requests, batch).await?;
-        self.engine
-            .call(move |engine, _| {
-                submissions.iter().try_for_each(|submission| {
-                    engine.admits(&submission.service, submission.spec.resources).map_err(CallError::from)
-                })
-            })
-            .await?;
-        Ok(())
+        let Resolved { submissions, files } = self.resolve(requests, batch).await?;
+        let checked = self.engine.call(move |engine, _| {
+            for submission in &submissions {
+                engine.admits(&submission.service, submission.spec.resources)?;
+            }
+            Ok::<_, CallError>(missing_files(engine, &files)?)
+        });
+        let missing = checked.await?;
+        if missing.is_empty() { Ok(()) } else { Err(SubmitError::Invalid(missing)) }
     }
 
-    async fn resolve(&self, requests: Vec<JobRequest>, batch: bool) -> Result<Vec<Submission>, SubmitError> {
-        let catalog = self.services.snapshot();
-        let mut submissions = Vec::with_capacity(requests.len());
-        let mut violations = Vec::new();
-        let mut wanted: BTreeMap<Sha256, (usize, String)> = BTreeMap::new();
-        for (index, request) in requests.into_iter().enumerate() {
-            let prefix = if batch { format!("/{index}") } else { String::new() };
-            let service = catalog
-                .resolve(&request.service)
-                .map_err(|error| SubmitError::Resolve { index, error })?;
-            match self.prepare(&service, request) {
-                Ok(submission) => {
-                    for sha256 in &submission.spec.files {
-                        if let Ok(sha256) = sha256.parse() {
-                            wanted.entry(sha256).or_insert((index, prefix.clone()));
-                        }
-                    }
-                    submissions.push(submission);
+    /// Resolves and checks; a large batch on a thread for blocking work, since it takes long enough to be felt.
+    async fn resolve(&self, requests: Vec<JobRequest>, batch: bool) -> Result<Resolved, SubmitError> {
+        let (catalog, tasks_max) = (self.services.snapshot(), self.config.sweep_tasks_max);
+        if requests.len() < BATCH_LARGE {
+            return resolve(&catalog, tasks_max, requests, batch);
+        }
+        tokio::task::spawn_blocking(move || resolve(&catalog, tasks_max, requests, batch))
+            .await
+            .map_err(|error| StoreError::Damaged(error.to_string()))?
+    }
+}
+
+/// What passed all checks that need no store.
+struct Resolved {
+    submissions: Vec<Submission>,
+    /// Every file that is wanted, and the pointer to the inputs that want it first.
+    files: BTreeMap<Sha256, String>,
+}
+
+fn missing_files(
+    engine: &mut PlatformEngine,
+    wanted: &BTreeMap<Sha256, String>,
+) -> Result<Vec<Violation>, StoreError> {
+    let mut missing = Vec::new();
+    for (sha256, pointer) in wanted {
+        if missing.len() < VIOLATIONS_MAX && engine.store().file(sha256)?.is_none() {
+            let detail = format!("there is no file {sha256}: upload it first (POST /v1/files)");
+            missing.push(violation(pointer, "file", detail));
+        }
+    }
+    Ok(missing)
+}
+
+fn resolve(
+    catalog: &Catalog,
+    tasks_max: u32,
+    requests: Vec<JobRequest>,
+    batch: bool,
+) -> Result<Resolved, SubmitError> {
+    let mut submissions = Vec::with_capacity(requests.len());
+    let mut violations = Vec::new();
+    let mut files = BTreeMap::new();
+    for (index, request) in requests.into_iter().enumerate() {
+        let prefix = if batch { format!("/{index}") } else { String::new() };
+        let service = catalog.resolve(&request.service).map_err(|error| SubmitError::Resolve { index, error })?;
+        match prepare(&service, tasks_max, request) {
+            Ok(submission) => {
+                let hashes = submission.spec.files.iter().filter_map(|sha256| sha256.parse().ok());
+                for sha256 in hashes {
+                    files.entry(sha256).or_insert_with(|| format!("{prefix}/inputs"));
                 }
-                Err(found) => violations.extend(found.into_iter().map(|mut violation| {
-                    violation.pointer.insert_str(0, &prefix);
-                    violation
-                })),
+                submissions.push(submission);
             }
-            if violations.len() >= VIOLATIONS_MAX {
-                break;
-            }
+            Err(found) => violations.extend(below(&prefix, found)),
         }
-        if !wanted.is_empty() && violations.is_empty() {
-            for sha256 in self.readers.missing_files(wanted.keys().copied().collect()).await? {
-                let prefix = wanted.get(&sha256).map(|(_, prefix)| prefix.as_str()).unwrap_or_default();
-                violations.push(Violation {
-                    pointer: format!("{prefix}/inputs"),
-                    rule: "file".to_owned(),
-                    detail: format!("there is no file {sha256}: upload it first (POST /v1/files)"),
-                });
-            }
+        if violations.len() >= VIOLATIONS_MAX {
+            break;
         }
-        if violations.is_empty() { Ok(submissions) } else { Err(SubmitError::Invalid(violations)) }
     }
+    if violations.is_empty() { Ok(Resolved { submissions, files }) } else { Err(SubmitError::Invalid(violations)) }
+}
 
-    fn prepare(&self, service: &Service, request: JobRequest) -> Result<Submission, Vec<Violation>> {
-        let mut violations = Vec::new();
-        let run = service.run.as_ref();
-        let limits = merge_limits(run, &request.limits, &mut violations);
-        let retry = merge_retry(run, &request.retry, &mut violations);
-        let resources = resources(run, &request);
-        if resources.memory > NUMBER_MAX {
-            violations.push(violation("/resources/memory", "range", format!("must be at most {NUMBER_MAX} bytes")));
-        }
-        if request.not_before_ms.is_some_and(|at| at > NUMBER_MAX) {
-            violations.push(violation("/not_before", "range", "is too far away".to_owned()));
-        }
-        let (inputs, sweep, files) = match self.inputs(service, request.inputs, request.sweep) {
-            Ok(checked) => checked,
-            Err(found) => {
-                violations.extend(found);
-                return Err(violations);
-            }
-        };
-        if !violations.is_empty() {
+fn prepare(service: &Service, tasks_max: u32, request: JobRequest) -> Result<Submission, Vec<Violation>> {
+    let mut violations = Vec::new();
+    let run = service.run.as_ref();
+    let limits = merge_limits(run, &request.limits, &mut violations);
+    let retry = merge_retry(run, &request.retry, &mut violations);
+    let resources = resources(run, &request);
+    if resources.memory > NUMBER_MAX {
+        violations.push(violation("/resources/memory", "range", format!("must be at most {NUMBER_MAX} bytes")));
+    }
+    if request.not_before_ms.is_some_and(|at| at > NUMBER_MAX) {
+        violations.push(violation("/not_before", "range", "is too far away".to_owned()));
+    }
+    let (inputs, sweep, files) = match check_inputs(service, tasks_max, request.inputs, request.sweep) {
+        Ok(checked) => checked,
+        Err(found) => {
+            violations.extend(found);
             return Err(violations);
         }
-        Ok(Submission {
-            service: service.id.to_string().into(),
-            submitter: request.submitter,
-            priority: request.priority,
-            not_before_ms: request.not_before_ms,
-            strict: request.strict,
-            spec: Spec {
-                inputs,
-                resources,
-                limits,
-                retry,
-                name: request.name,
-                labels: request.labels,
-                files,
-                origin: None,
-                sweep,
-                swept: None,
-            },
-        })
+    };
+    if !violations.is_empty() {
+        return Err(violations);
     }
+    Ok(Submission {
+        service: service.id.to_string().into(),
+        submitter: request.submitter,
+        priority: request.priority,
+        not_before_ms: request.not_before_ms,
+        strict: request.strict,
+        spec: Spec {
+            inputs,
+            resources,
+            limits,
+            retry,
+            name: request.name,
+            labels: request.labels,
+            files,
+            origin: None,
+            sweep,
+            swept: None,
+        },
+    })
+}
 
-    /// Checks inputs, every swept value included; returns the text, the sweep and the files of all of them.
-    #[expect(clippy::type_complexity, reason = "three parts of one spec, used once")]
-    fn inputs(
-        &self,
-        service: &Service,
-        inputs: Map<String, Value>,
-        sweep: Option<(SweepMode, Vec<Axis>)>,
-    ) -> Result<(Box<RawValue>, Option<Sweep>, Vec<String>), Vec<Violation>> {
-        let Some((mode, axes)) = sweep else {
-            let inputs = validate_inputs(service, inputs).map_err(|found| below("/inputs", found))?;
-            let files = files_of(service, &inputs);
-            return Ok((raw(&inputs), None, files));
-        };
-        let sweep = Sweep::new(mode, axes, self.config.sweep_tasks_max)
-            .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
-        let both = sweep.axes().iter().filter(|axis| inputs.contains_key(&axis.port));
-        let mut violations: Vec<Violation> = both
-            .map(|axis| violation(&format!("/inputs/{}", axis.port), "swept", "is swept: give it once".to_owned()))
-            .collect();
-        // Ports are checked one by one, so each swept value needs to be looked at only once, whatever the combinations.
-        let mut base = inputs;
-        base.extend(sweep.task(0).map(|(port, value)| (port.to_owned(), value.clone())));
-        let checked = validate_inputs(service, base.clone());
-        let mut files = Vec::new();
-        let mut axes = sweep.axes().to_vec();
-        match checked {
-            Err(found) => violations.extend(below("/inputs", found)),
-            Ok(checked) => {
-                files.extend(files_of(service, &checked));
-                for axis in &mut axes {
-                    for (i, value) in axis.values.iter_mut().enumerate() {
-                        let mut one = checked.clone();
-                        one.insert(axis.port.clone(), value.clone());
-                        match validate_inputs(service, one) {
-                            Ok(one) => {
-                                files.extend(files_of(service, &one));
-                                if let Some(normal) = one.get(&axis.port) {
-                                    *value = normal.clone();
-                                }
-                            }
-                            Err(found) => {
-                                let pointer = format!("/sweep/values/{}/{i}", axis.port);
-                                violations.extend(found.into_iter().map(|v| Violation { pointer: pointer.clone(), ..v }));
+/// Checks inputs, every swept value included; returns the text, the sweep and the files of all of them.
+#[expect(clippy::type_complexity, reason = "three parts of one spec, used once")]
+fn check_inputs(
+    service: &Service,
+    tasks_max: u32,
+    inputs: Map<String, Value>,
+    sweep: Option<(SweepMode, Vec<Axis>)>,
+) -> Result<(Box<RawValue>, Option<Sweep>, Vec<String>), Vec<Violation>> {
+    let Some((mode, axes)) = sweep else {
+        let inputs = validate_inputs(service, inputs).map_err(|found| below("/inputs", found))?;
+        let files = files_of(service, &inputs);
+        return Ok((raw(&inputs), None, files));
+    };
+    let sweep = Sweep::new(mode, axes, tasks_max)
+        .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
+    let both = sweep.axes().iter().filter(|axis| inputs.contains_key(&axis.port));
+    let mut violations: Vec<Violation> = both
+        .map(|axis| violation(&format!("/inputs/{}", axis.port), "swept", "is swept: give it once".to_owned()))
+        .collect();
+    // Ports are checked one by one, so each swept value needs to be looked at only once, whatever the combinations.
+    let mut base = inputs;
+    base.extend(sweep.task(0).map(|(port, value)| (port.to_owned(), value.clone())));
+    let checked = validate_inputs(service, base.clone());
+    let mut files = Vec::new();
+    let mut axes = sweep.axes().to_vec();
+    match checked {
+        Err(found) => violations.extend(below("/inputs", found)),
+        Ok(checked) => {
+            files.extend(files_of(service, &checked));
+            for axis in &mut axes {
+                for (i, value) in axis.values.iter_mut().enumerate() {
+                    let mut one = checked.clone();
+                    one.insert(axis.port.clone(), value.clone());
+                    match validate_inputs(service, one) {
+                        Ok(one) => {
+                            files.extend(files_of(service, &one));
+                            if let Some(normal) = one.get(&axis.port) {
+                                *value = normal.clone();
                             }
                         }
-                        if violations.len() >= VIOLATIONS_MAX {
-                            return Err(violations);
+                        Err(found) => {
+                            let pointer = format!("/sweep/values/{}/{i}", axis.port);
+                            violations.extend(found.into_iter().map(|v| Violation { pointer: pointer.clone(), ..v }));
                         }
                     }
+                    if violations.len() >= VIOLATIONS_MAX {
+                        return Err(violations);
+                    }
                 }
-                base = checked;
             }
+            base = checked;
         }
-        if !violations.is_empty() {
-            return Err(violations);
-        }
-        files.sort_unstable();
-        files.dedup();
-        let sweep = Sweep::new(mode, axes, self.config.sweep_tasks_max)
-            .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
-        for axis in sweep.axes() {
-            base.remove(&axis.port);
-        }
-        Ok((raw(&base), Some(sweep), files))
     }
+    if !violations.is_empty() {
+        return Err(violations);
+    }
+    files.sort_unstable();
+    files.dedup();
+    let sweep = Sweep::new(mode, axes, tasks_max)
+        .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
+    for axis in sweep.axes() {
+        base.remove(&axis.port);
+    }
+    Ok((raw(&base), Some(sweep), files))
 }
 
 fn violation(pointer: &str, rule: &str, detail: String) -> Violation {

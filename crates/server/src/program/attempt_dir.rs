@@ -190,7 +190,7 @@ impl AttemptDir {
         self.root.join("supervisor.err")
     }
 
-    pub(super) fn program(&self) -> io::Result<Program> {
+    pub(crate) fn program(&self) -> io::Result<Program> {
         read_json(&self.root.join("program.json"))?.ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,

@@ -324,18 +324,7 @@ impl JobStore for SqliteStore {
     }
 
     fn remembered(&mut self, submitter: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
-        let mut statement = self.conn.prepare_cached(
-            "SELECT fingerprint, first, count, batch FROM idempotency WHERE submitter = ?1 AND key = ?2",
-        )?;
-        let found = statement.query_row([submitter, key], |row| {
-            Ok(Remembered {
-                fingerprint: row.get(0)?,
-                first: JobId::from_bytes(row.get(1)?),
-                count: row.get(2)?,
-                batch: row.get::<_, Option<[u8; 16]>>(3)?.map(JobId::from_bytes),
-            })
-        });
-        Ok(found.optional()?)
+        remembered(&self.conn, submitter, key)
     }
 
     fn remember(
@@ -363,4 +352,20 @@ impl JobStore for SqliteStore {
             ])?;
         Ok(())
     }
+}
+
+/// What an idempotency key of a submitter stands for.
+pub(super) fn remembered(conn: &Connection, submitter: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT fingerprint, first, count, batch FROM idempotency WHERE submitter = ?1 AND key = ?2",
+    )?;
+    let found = statement.query_row([submitter, key], |row| {
+        Ok(Remembered {
+            fingerprint: row.get(0)?,
+            first: JobId::from_bytes(row.get(1)?),
+            count: row.get(2)?,
+            batch: row.get::<_, Option<[u8; 16]>>(3)?.map(JobId::from_bytes),
+        })
+    });
+    Ok(found.optional()?)
 }

@@ -7,10 +7,11 @@ use std::{
 
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter, types::Value as Sql};
 use tokio::sync::Semaphore;
-use trefoil_jobs::{AttemptId, AttemptRecord, Job, JobId, Spec, State};
+use trefoil_jobs::{AttemptId, AttemptRecord, Job, JobId, Remembered, Spec, State};
 
 use super::{
     FileRow, StoreError,
+    engine_store::remembered,
     files::{file, file_of},
     open_reader,
     row::{COLUMNS, FROM, failure_of, job_of},
@@ -227,21 +228,12 @@ impl Readers {
         self.read(move |conn| file(conn, &sha256)).await
     }
 
-    /// Those of `wanted` that the store does not have.
+    /// What an idempotency key of a submitter stands for.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn missing_files(&self, wanted: Vec<Sha256>) -> Result<Vec<Sha256>, StoreError> {
-        self.read(move |conn| {
-            let mut missing = Vec::new();
-            for sha256 in wanted {
-                if file(conn, &sha256)?.is_none() {
-                    missing.push(sha256);
-                }
-            }
-            Ok(missing)
-        })
-        .await
+    pub async fn remembered(&self, submitter: Arc<str>, key: Arc<str>) -> Result<Option<Remembered>, StoreError> {
+        self.read(move |conn| remembered(conn, &submitter, &key)).await
     }
 
     /// A page of files, newest first; `cursor` counts files.

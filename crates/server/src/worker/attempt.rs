@@ -15,7 +15,7 @@ use trefoil_jobs::{AttemptId, Failure, FailureClass, Job, JobId, Outcome, Spec};
 use super::{AttemptReport, LogDigest, Stop, describe_host, report};
 use crate::{
     engine_thread::EngineHandle,
-    files::{FileStore, Sha256},
+    files::{FileStore, Pin, Sha256},
     program::{
         AttemptDir, End, ExitReport, Limits, Program, Running, Supervisor,
         cpus::{CpuPool, CpuShare},
@@ -50,7 +50,6 @@ pub(crate) struct Programs {
 #[derive(Debug)]
 pub(crate) struct Resumed {
     pub(crate) job: Box<Job>,
-    pub(crate) spec: Arc<Spec>,
     pub(crate) attempt: AttemptId,
     pub(crate) found: Found,
 }
@@ -87,21 +86,25 @@ impl Programs {
         let attempt = job.attempt_id.expect("a started job has an attempt");
         let dir = AttemptDir::new(&self.data, attempt);
         let begun_ms = crate::clock::wall_ms();
+        // Output files are pinned until the store knows who uses them.
+        let mut pins = Vec::new();
         let outcome = match self.begin(&job, &spec, &dir, &stop).await {
             Err(outcome) => outcome,
             Ok((given, running, share)) => {
-                let outcome = self.attend(&job, &spec, &dir, given, running, stop).await;
+                let outcome = self.attend(&job, &dir, given, running, stop, &mut pins).await;
                 drop(share);
                 outcome
             }
         };
         report(&self.engine, vec![(job.id, attempt, outcome)], begun_ms).await;
+        drop(pins);
         attempt
     }
 
     /// Goes on with an attempt that an earlier platform started.
     pub(crate) async fn resume(self: Arc<Self>, resumed: Resumed, stop: watch::Receiver<Stop>) -> AttemptId {
-        let Resumed { job, spec, attempt, found } = resumed;
+        let Resumed { job, attempt, found } = resumed;
+        let mut pins = Vec::new();
         let dir = AttemptDir::new(&self.data, attempt);
         let begun_ms = job.started_ms.unwrap_or_else(crate::clock::wall_ms);
         let outcome = match (self.service_of(&job), found) {
@@ -112,19 +115,27 @@ impl Programs {
             }
             (None, Found::Ended(_)) => gone(&job),
             (Some(service), found) => {
-                let given = Given { service, command: Vec::new(), environment: BTreeMap::new() };
+                // What the earlier platform wrote for the supervisor is what the program got.
+                let program = dir.program().ok();
+                let cpus = program.as_ref().and_then(|program| program.limits.cpus.clone()).unwrap_or_default();
+                let reserved = f64::from(job.resources.milli_cpus) / 1000.0;
+                let _share = self.cpus.retake(reserved, cpus);
+                let (command, environment) =
+                    program.map_or_else(Default::default, |program| (program.argv, program.env));
+                let given = Given { service, command, environment };
                 match found {
-                    Found::Running(running) => self.attend(&job, &spec, &dir, given, *running, stop).await,
+                    Found::Running(running) => self.attend(&job, &dir, given, *running, stop, &mut pins).await,
                     Found::Ended(exit) => {
                         let (final_, is_final) = watch::channel(true);
                         let logged = self.follow(&job, &given.service, &dir, is_final, None).await;
                         drop(final_);
-                        self.conclude(&spec, &dir, given, exit, logged, false).await
+                        self.conclude(&dir, given, exit, logged, false, &mut pins).await
                     }
                 }
             }
         };
         report(&self.engine, vec![(job.id, attempt, outcome)], begun_ms).await;
+        drop(pins);
         attempt
     }
 
@@ -200,11 +211,11 @@ impl Programs {
     async fn attend(
         &self,
         job: &Job,
-        spec: &Spec,
         dir: &AttemptDir,
         given: Given,
         mut running: Running,
         mut stop: watch::Receiver<Stop>,
+        pins: &mut Vec<Pin>,
     ) -> Outcome {
         let (id, attempt) = (job.id, job.attempt_id.expect("a running job has an attempt"));
         if !tell_started(&self.engine, id, attempt).await {
@@ -243,7 +254,7 @@ impl Programs {
             exit
         };
         let ((exit, stopped), logged) = tokio::join!(ended, follow);
-        self.conclude(spec, dir, given, exit, logged, stopped).await
+        self.conclude(dir, given, exit, logged, stopped, pins).await
     }
 
     /// Reads the log as it grows: hashes it, tells progress, keeps its end.
@@ -298,12 +309,12 @@ impl Programs {
     /// Collects the outputs, keeps the report, clears up, and gives the outcome.
     async fn conclude(
         &self,
-        spec: &Spec,
         dir: &AttemptDir,
         given: Given,
         exit: ExitReport,
         logged: io::Result<Logged>,
         stopped: bool,
+        pins: &mut Vec<Pin>,
     ) -> Outcome {
         if let End::Lost(message) = &exit.end {
             return Outcome::Lost { started: true, message: message.clone() };
@@ -312,7 +323,7 @@ impl Programs {
             Ok(logged) => logged,
             Err(error) => return Outcome::Lost { started: true, message: format!("its log cannot be read: {error}") },
         };
-        let outcome = self.outcome(&given.service, dir, &exit, &logged, stopped).await;
+        let outcome = self.outcome(&given.service, dir, &exit, &logged, stopped, pins).await;
         let kept = AttemptReport {
             outcome: outcome.clone(),
             exit: Some(exit),
@@ -320,10 +331,10 @@ impl Programs {
             service_digest: given.service.digest.clone(),
             command: given.command,
             environment: given.environment,
+            software: concat!("trefoil ", env!("CARGO_PKG_VERSION")).to_owned(),
             host: describe_host().clone(),
             log_files: log_files(dir),
         };
-        let _ = spec;
         let to = dir.clone();
         let written = blocking(move || {
             std::fs::File::open(to.log()).and_then(|log| log.sync_all())?;
@@ -351,6 +362,7 @@ impl Programs {
         exit: &ExitReport,
         logged: &Logged,
         stopped: bool,
+        pins: &mut Vec<Pin>,
     ) -> Outcome {
         let lines = tail_lines(&logged.tail);
         let failure = |class, message: String| Failure { log_tail: lines.clone(), ..Failure::new(class, message) };
@@ -362,7 +374,10 @@ impl Programs {
         let asked = stopped || exit.stopped_by.is_some();
         match &exit.end {
             End::Exited(0) => match self.collect(service, dir).await {
-                Ok(outputs) => Outcome::Succeeded { outputs: outputs.into() },
+                Ok((outputs, stored)) => {
+                    pins.extend(stored);
+                    Outcome::Succeeded { outputs: outputs.into() }
+                }
                 Err(_) if asked => Outcome::Stopped,
                 Err(bad) => Outcome::Failed(Failure { log_tail: lines, exit_code: Some(0), ..bad }),
             },
@@ -391,18 +406,19 @@ impl Programs {
     }
 
     /// Takes the outputs into the store; the text of the outputs object.
-    async fn collect(&self, service: &Arc<Service>, dir: &AttemptDir) -> Result<String, Failure> {
+    async fn collect(&self, service: &Arc<Service>, dir: &AttemptDir) -> Result<(String, Vec<Pin>), Failure> {
         let (service, dir, files) = (Arc::clone(service), dir.clone(), self.files.clone());
         let collected = blocking(move || collect_outputs(&service, &dir, &files)).await;
         collected.unwrap_or_else(|error| Err(Failure::new(FailureClass::Temporary, error)))
     }
 }
 
-fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Result<String, Failure> {
+fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Result<(String, Vec<Pin>), Failure> {
     let limit = service.run.as_ref().map_or(u64::MAX, |run| run.limits.outputs);
     let collected = folder::collect(dir, &port_specs(&service.metadata.outputs), limit)
         .map_err(|bad| Failure { port: bad.port.clone(), ..Failure::new(FailureClass::BadOutputs, bad.to_string()) })?;
     let mut outputs = collected.values;
+    let mut pins = Vec::new();
     for file in collected.files {
         let stored = files.ingest(&file.path).map_err(|error| {
             let message = format!("output {} was not kept: {error}", file.port);
@@ -416,6 +432,7 @@ fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Re
         }
         value["href"] = Value::from(format!("/v1/files/{sha256}"));
         outputs.insert(file.port, value);
+        pins.push(stored.pin);
     }
     for key in collected.unknown {
         outputs.entry(key).or_insert(Value::Null);
@@ -425,7 +442,7 @@ fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Re
         let port = violations.first().and_then(|v| v.pointer.split('/').nth(1)).map(str::to_owned);
         Failure { port, ..Failure::new(FailureClass::BadOutputs, message.join("; ")) }
     })?;
-    Ok(Value::Object(outputs).to_string())
+    Ok((Value::Object(outputs).to_string(), pins))
 }
 
 fn media_type(port: &trefoil_director::Port) -> Option<String> {

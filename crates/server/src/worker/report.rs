@@ -32,6 +32,9 @@ pub struct AttemptReport {
     pub command: Vec<String>,
     /// The environment that the program got.
     pub environment: BTreeMap<String, String>,
+    /// The version of Trefoil that ran it.
+    #[serde(default)]
+    pub software: String,
     /// The machine.
     pub host: Value,
     /// Files that the program left in `LOG_FOLDER`: name to size.
