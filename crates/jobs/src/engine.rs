@@ -272,11 +272,16 @@ impl<S: JobStore> Engine<S> {
                 self.stop_attempt(id, false);
             }
         }
-        Ok(untold.into_iter().filter(|(id, attempt)| self.is_current(*id, *attempt)).collect())
+        Ok(untold
+            .into_iter()
+            .filter(|(id, attempt)| self.is_current(*id, *attempt))
+            .collect())
     }
 
     fn is_current(&self, id: JobId, attempt: AttemptId) -> bool {
-        self.active.get(&id).is_some_and(|active| active.job.attempt_id == Some(attempt))
+        self.active
+            .get(&id)
+            .is_some_and(|active| active.job.attempt_id == Some(attempt))
     }
 
     /// Does what is due, starts what can start, and closes the books of sweeps. The last call of every round.

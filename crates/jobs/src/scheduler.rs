@@ -419,7 +419,7 @@ impl Scheduler {
                     None => {}
                 }
             }
-            heads.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            heads.sort_unstable_by_key(|head| head.0);
             for (_, candidate, kind, key) in heads {
                 if reserved == Some(kind) {
                     continue;

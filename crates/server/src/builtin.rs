@@ -12,14 +12,19 @@ use trefoil_jobs::{Failure, FailureClass, Job, Outcome, Spec};
 
 use crate::{clock::wall_ms, engine_thread::EngineHandle, worker};
 
-const ALL: [(&str, &str); 2] = [("echo", include_str!("builtin/echo.yml")), ("noop", include_str!("builtin/noop.yml"))];
+const ALL: [(&str, &str); 2] = [
+    ("echo", include_str!("builtin/echo.yml")),
+    ("noop", include_str!("builtin/noop.yml")),
+];
 
 /// Jobs taken in one go.
 const BATCH: usize = 1_024;
 
 /// The builtin services.
 pub(crate) fn services() -> Vec<Service> {
-    ALL.iter().map(|(name, metadata)| service(name, metadata)).collect()
+    ALL.iter()
+        .map(|(name, metadata)| service(name, metadata))
+        .collect()
 }
 
 fn service(name: &str, metadata: &str) -> Service {
@@ -31,7 +36,8 @@ fn service(name: &str, metadata: &str) -> Service {
         digest: digest_of_files([("metadata.yml", hash)]),
         source: Source::Builtin,
     };
-    let mut service = Service::load(&files).expect("the metadata is part of the program and tested");
+    let mut service =
+        Service::load(&files).expect("the metadata is part of the program and tested");
     service.run = Some(RunSpec::builtin(name));
     service
 }
@@ -55,7 +61,8 @@ pub(crate) async fn run(mut orders: mpsc::Receiver<Order>, engine: EngineHandle)
 fn compute(job: &Job, spec: &Spec) -> Outcome {
     let outputs = match job.service.split_once(':').map(|(key, _)| key) {
         Some("trefoil/echo") => {
-            let inputs: Map<String, Value> = serde_json::from_str(spec.inputs.get()).unwrap_or_default();
+            let inputs: Map<String, Value> =
+                serde_json::from_str(spec.inputs.get()).unwrap_or_default();
             let value = inputs.get("value").cloned().unwrap_or(Value::Null);
             serde_json::json!({ "value": value }).to_string()
         }
@@ -65,14 +72,19 @@ fn compute(job: &Job, spec: &Spec) -> Outcome {
             return Outcome::Failed(Failure::new(FailureClass::Rejected, message));
         }
     };
-    Outcome::Succeeded { outputs: outputs.into() }
+    Outcome::Succeeded {
+        outputs: outputs.into(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn builtins_load() {
-        let ids: Vec<_> = super::services().iter().map(|service| service.id.to_string()).collect();
+        let ids: Vec<_> = super::services()
+            .iter()
+            .map(|service| service.id.to_string())
+            .collect();
         assert_eq!(ids, ["trefoil/echo:1.0.0", "trefoil/noop:1.0.0"]);
     }
 }

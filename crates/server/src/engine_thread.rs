@@ -83,8 +83,13 @@ impl EngineHandle {
                 });
             })
         });
-        self.commands.send(command).await.map_err(|_| StoreError::Closed)?;
-        answer.await.unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answer
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
     }
 }
 
@@ -105,9 +110,20 @@ pub(crate) fn spawn(
     sink: impl Sink,
 ) -> std::io::Result<(EngineHandle, thread::JoinHandle<()>)> {
     let (commands, mailbox) = mpsc::channel(MAILBOX);
-    let timer = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    let owner = Owner { engine, clock, metrics, sink, recovered: true, untold: Vec::new() };
-    let thread = thread::Builder::new().name("engine".to_owned()).spawn(move || owner.run(&timer, mailbox))?;
+    let timer = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    let owner = Owner {
+        engine,
+        clock,
+        metrics,
+        sink,
+        recovered: true,
+        untold: Vec::new(),
+    };
+    let thread = thread::Builder::new()
+        .name("engine".to_owned())
+        .spawn(move || owner.run(&timer, mailbox))?;
     Ok((EngineHandle { commands }, thread))
 }
 
@@ -127,10 +143,15 @@ impl<S: Sink> Owner<S> {
         let mut commands = Vec::with_capacity(ROUND);
         let mut due = Some(0);
         loop {
-            let wait = due.map(|at: u64| Duration::from_millis(at.saturating_sub(self.clock.now().mono_ms)));
+            let wait = due
+                .map(|at: u64| Duration::from_millis(at.saturating_sub(self.clock.now().mono_ms)));
             let received = timer.block_on(async {
                 match wait {
-                    Some(wait) => tokio::time::timeout(wait, mailbox.recv_many(&mut commands, ROUND)).await.ok(),
+                    Some(wait) => {
+                        tokio::time::timeout(wait, mailbox.recv_many(&mut commands, ROUND))
+                            .await
+                            .ok()
+                    }
                     None => Some(mailbox.recv_many(&mut commands, ROUND).await),
                 }
             });
@@ -165,9 +186,22 @@ impl<S: Sink> Owner<S> {
         self.engine.store().begin()?;
         for (job, attempt) in self.untold.clone() {
             let message = "the store failed before it was started".to_owned();
-            self.engine.finished(now, job, attempt, None, Outcome::Lost { started: false, message })?;
+            self.engine.finished(
+                now,
+                job,
+                attempt,
+                None,
+                Outcome::Lost {
+                    started: false,
+                    message,
+                },
+            )?;
         }
-        finishes.extend(commands.drain(..).map(|command| command(&mut self.engine, now)));
+        finishes.extend(
+            commands
+                .drain(..)
+                .map(|command| command(&mut self.engine, now)),
+        );
         if self.engine.store().take_poison() {
             return Err(StoreError::Round("another command of it failed".to_owned()));
         }

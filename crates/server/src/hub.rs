@@ -47,7 +47,9 @@ pub struct Hub(Arc<[Mutex<HashMap<JobId, Entry>>; SHARDS]>);
 impl Hub {
     fn shard(&self, id: JobId) -> MutexGuard<'_, HashMap<JobId, Entry>> {
         // The last byte of a UUIDv7 is random.
-        self.0[usize::from(id.as_bytes()[15]) % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
+        self.0[usize::from(id.as_bytes()[15]) % SHARDS]
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Starts watching a job. Read the job after this call: a change in between is then seen twice rather than never.
@@ -55,7 +57,9 @@ impl Hub {
     pub fn watch(&self, id: JobId) -> watch::Receiver<Seen> {
         let mut shard = self.shard(id);
         let entry = shard.entry(id).or_default();
-        let sender = entry.watchers.get_or_insert_with(|| watch::Sender::new(Seen::default()));
+        let sender = entry
+            .watchers
+            .get_or_insert_with(|| watch::Sender::new(Seen::default()));
         sender.subscribe()
     }
 
@@ -64,7 +68,9 @@ impl Hub {
         let id = changed.id;
         let ended = changed.ended.is_some();
         let mut shard = self.shard(id);
-        let Some(entry) = shard.get_mut(&id) else { return };
+        let Some(entry) = shard.get_mut(&id) else {
+            return;
+        };
         if !changed.state.is_active() {
             entry.progress = None;
         }
@@ -84,7 +90,11 @@ impl Hub {
         let mut shard = self.shard(id);
         let entry = shard.entry(id).or_default();
         let seq = entry.progress.as_ref().map_or(0, |progress| progress.seq) + 1;
-        let progress = Progress { fraction, message, seq };
+        let progress = Progress {
+            fraction,
+            message,
+            seq,
+        };
         if let Some(watchers) = &entry.watchers {
             watchers.send_modify(|seen| seen.progress = Some(progress.clone()));
         }
@@ -94,7 +104,9 @@ impl Hub {
     /// How far a job is, if it is active and said so.
     #[must_use]
     pub fn progress_of(&self, id: JobId) -> Option<Progress> {
-        self.shard(id).get(&id).and_then(|entry| entry.progress.clone())
+        self.shard(id)
+            .get(&id)
+            .and_then(|entry| entry.progress.clone())
     }
 
     /// Forgets watches that nobody holds any more; called now and then, since a watcher leaves without a word.
@@ -106,6 +118,10 @@ impl Hub {
     }
 
     fn is_idle(entry: &Entry) -> bool {
-        entry.progress.is_none() && entry.watchers.as_ref().is_none_or(|watchers| watchers.receiver_count() == 0)
+        entry.progress.is_none()
+            && entry
+                .watchers
+                .as_ref()
+                .is_none_or(|watchers| watchers.receiver_count() == 0)
     }
 }

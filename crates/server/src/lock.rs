@@ -30,7 +30,10 @@ pub(crate) fn lock_within_a_moment(file: &File) -> io::Result<bool> {
 fn is_alive(pid: &str) -> bool {
     let state = fs::read_to_string(format!("/proc/{pid}/stat"))
         .ok()
-        .and_then(|stat| stat.rsplit_once(')').map(|(_, rest)| rest.trim_start().chars().next()));
+        .and_then(|stat| {
+            stat.rsplit_once(')')
+                .map(|(_, rest)| rest.trim_start().chars().next())
+        });
     !matches!(state.flatten(), None | Some('Z' | 'X'))
 }
 
@@ -67,11 +70,19 @@ impl DataLock {
     /// # Errors
     /// [`LockError`].
     pub fn take(directory: &Path) -> Result<Self, LockError> {
-        let failed = |source| LockError::Io { directory: directory.to_owned(), source };
+        let failed = |source| LockError::Io {
+            directory: directory.to_owned(),
+            source,
+        };
         fs::create_dir_all(directory).map_err(failed)?;
         let path = directory.join("lock");
-        let mut file =
-            File::options().read(true).write(true).create(true).truncate(false).open(path).map_err(failed)?;
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(failed)?;
         let mut pid = String::new();
         file.read_to_string(&mut pid).map_err(failed)?;
         let pid = pid.trim();
@@ -83,7 +94,10 @@ impl DataLock {
         };
         if !free {
             let pid = if pid.is_empty() { "?" } else { pid }.to_owned();
-            return Err(LockError::Held { directory: directory.to_owned(), pid });
+            return Err(LockError::Held {
+                directory: directory.to_owned(),
+                pid,
+            });
         }
         let write = |file: &mut File| {
             file.set_len(0)?;
@@ -105,7 +119,10 @@ mod tests {
         let data = directory.path().join("data");
         let first = DataLock::take(&data).unwrap();
         let refused = DataLock::take(&data).unwrap_err().to_string();
-        assert!(refused.ends_with(&format!("in use by process {}", std::process::id())), "{refused}");
+        assert!(
+            refused.ends_with(&format!("in use by process {}", std::process::id())),
+            "{refused}"
+        );
         drop(first);
         DataLock::take(&data).unwrap();
     }
@@ -131,7 +148,9 @@ mod tests {
 
     #[test]
     fn an_impossible_place_is_an_error_that_names_it() {
-        let refused = DataLock::take(Path::new("/proc/nowhere/data")).unwrap_err().to_string();
+        let refused = DataLock::take(Path::new("/proc/nowhere/data"))
+            .unwrap_err()
+            .to_string();
         assert!(refused.contains("/proc/nowhere/data"), "{refused}");
     }
 }

@@ -10,7 +10,9 @@ use prometheus_client::{
 use trefoil_jobs::{Effect, Load, State};
 
 /// Buckets of OpenTelemetry's semantic conventions for HTTP and RPC durations, in seconds.
-const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+const SECONDS: [f64; 14] = [
+    0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
+];
 
 #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StateLabel {
@@ -56,8 +58,13 @@ impl Default for Metrics {
         let active = Gauge::default();
         registry.register("jobs_active", "Jobs with a worker", active.clone());
         let failed_rounds = Counter::default();
-        registry.register("store_failed_rounds", "Transactions that could not be kept", failed_rounds.clone());
-        let requests = Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
+        registry.register(
+            "store_failed_rounds",
+            "Transactions that could not be kept",
+            failed_rounds.clone(),
+        );
+        let requests =
+            Family::new_with_constructor((|| Histogram::new(SECONDS)) as fn() -> Histogram);
         registry.register_with_unit(
             "http_server_request_duration",
             "Time from the head of a request to the head of its answer",
@@ -65,9 +72,22 @@ impl Default for Metrics {
             requests.clone(),
         );
         let storage_free = Gauge::default();
-        registry.register_with_unit("storage_free", "Space left for data", Unit::Bytes, storage_free.clone());
-        let inner =
-            Inner { registry, changes, attempts, queued, active, failed_rounds, requests, storage_free };
+        registry.register_with_unit(
+            "storage_free",
+            "Space left for data",
+            Unit::Bytes,
+            storage_free.clone(),
+        );
+        let inner = Inner {
+            registry,
+            changes,
+            attempts,
+            queued,
+            active,
+            failed_rounds,
+            requests,
+            storage_free,
+        };
         Self(Arc::new(inner))
     }
 }
@@ -89,7 +109,12 @@ impl Metrics {
     }
 
     fn state(&self, state: State) {
-        self.0.changes.get_or_create(&StateLabel { state: state.as_str() }).inc();
+        self.0
+            .changes
+            .get_or_create(&StateLabel {
+                state: state.as_str(),
+            })
+            .inc();
     }
 
     pub(crate) fn round_failed(&self) {

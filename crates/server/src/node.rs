@@ -16,7 +16,8 @@ use tokio::{
     task::JoinHandle,
 };
 use trefoil_jobs::{
-    AttemptId, Capacity, Engine, Job, Outcome, Resources, RunnerKind, Seed, State, WaitReason, WorkerName,
+    AttemptId, Capacity, Engine, Job, Outcome, Resources, RunnerKind, Seed, State, WaitReason,
+    WorkerName,
 };
 
 use crate::{
@@ -133,7 +134,10 @@ impl Node {
         let hub = Hub::default();
         let logs = LogWatch::new()?;
         for path in &config.services {
-            std::fs::read_dir(path).map_err(|source| StartError::Services { path: path.clone(), source })?;
+            std::fs::read_dir(path).map_err(|source| StartError::Services {
+                path: path.clone(),
+                source,
+            })?;
         }
         let limits = files::Limits {
             size_max: config.files_size_max,
@@ -143,21 +147,37 @@ impl Node {
         let files = FileStore::open(&config.data.join("files"), limits)?;
         let uploads = Uploads::open(files.clone())?;
         let path = config.data.join("jobs.db");
-        let store_error = |source| StartError::Store { path: path.clone(), source };
+        let store_error = |source| StartError::Store {
+            path: path.clone(),
+            source,
+        };
         let mut store = SqliteStore::new(store::open_writer(&path).map_err(store_error)?);
         let states = store.service_states().map_err(store_error)?;
-        let services = Services::load(config.services.clone(), config.data.join("services"), &states)?;
+        let services = Services::load(
+            config.services.clone(),
+            config.data.join("services"),
+            &states,
+        )?;
         let mut engine = Engine::new(store, seed()?);
-        let retired: Vec<String> =
-            states.into_iter().filter(|(_, _, retired)| *retired).map(|(service, _, _)| service).collect();
+        let retired: Vec<String> = states
+            .into_iter()
+            .filter(|(_, _, retired)| *retired)
+            .map(|(service, _, _)| service)
+            .collect();
         services.introduce(&mut engine, &retired);
         add_workers(&mut engine, &config, &clock);
         engine.recover(clock.now()).map_err(store_error)?;
-        let found = adopt(&mut engine, &config.data, &clock).await?.map_err(store_error)?;
+        let found = adopt(&mut engine, &config.data, &clock)
+            .await?
+            .map_err(store_error)?;
 
         let (to_programs, program_orders) = mpsc::channel(PROGRAM_SLOTS as usize * 2);
         let (to_builtins, builtin_orders) = mpsc::channel(BUILTIN_SLOTS as usize * 2);
-        let dispatch = Dispatch { hub: hub.clone(), programs: to_programs, builtins: to_builtins };
+        let dispatch = Dispatch {
+            hub: hub.clone(),
+            programs: to_programs,
+            builtins: to_builtins,
+        };
         let (engine, thread) = engine_thread::spawn(engine, clock, metrics.clone(), dispatch)?;
         services.attach(engine.clone());
         let programs = Arc::new(Programs {
@@ -198,7 +218,9 @@ impl Node {
     }
 
     fn lock_tasks(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
-        self.tasks.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.tasks
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Whether [`Self::drain`] was called.
@@ -223,7 +245,11 @@ impl Node {
     /// again after the next start. Returns when nothing of it runs any more and everything is on disk.
     pub async fn stop(&self, patience: Duration) {
         self.drain().await;
-        let programs = self.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let programs = self
+            .programs
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         if let Some(mut programs) = programs {
             // What runs may end by itself, then with its grace, then without.
             self.ending.send_replace(Ending::WhenIdle);
@@ -246,7 +272,11 @@ impl Node {
 
     /// Waits for the engine's thread, after the last handle to it is gone; for callers that own the node alone.
     pub fn join(self: Arc<Self>) {
-        let thread = self.thread.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
         if let Some(node) = Arc::into_inner(self) {
             let Self { engine, .. } = node;
             drop(engine);
@@ -266,9 +296,17 @@ impl Node {
             (_, Err(error)) => check("store", false, error.to_string()),
         };
         let workers = if self.config.workers_enabled {
-            check("workers", true, format!("{} slots", self.config.worker_slots))
+            check(
+                "workers",
+                true,
+                format!("{} slots", self.config.worker_slots),
+            )
         } else {
-            check("workers", true, "programs are not run here (workers.enabled)".to_owned())
+            check(
+                "workers",
+                true,
+                "programs are not run here (workers.enabled)".to_owned(),
+            )
         };
         let disk = match self.check_space() {
             Ok(free) => check("disk", true, format!("{free} bytes free")),
@@ -277,16 +315,29 @@ impl Node {
         let catalog = self.services.snapshot();
         let (good, broken) = (catalog.iter().count(), catalog.broken().count());
         // A broken service is its author's trouble, not the platform's: it is told, and nothing stops for it.
-        let services = check("services", true, format!("{good} versions, {broken} broken entries"));
+        let services = check(
+            "services",
+            true,
+            format!("{good} versions, {broken} broken entries"),
+        );
         let draining = self.is_draining();
         let detail = if draining { "shutting down" } else { "no" };
-        vec![store, workers, disk, services, check("draining", !draining, detail.to_owned())]
+        vec![
+            store,
+            workers,
+            disk,
+            services,
+            check("draining", !draining, detail.to_owned()),
+        ]
     }
 
     pub(crate) fn check_space(&self) -> Result<u64, SubmitError> {
         let min = self.config.disk_free_min;
         match self.files.space() {
-            Ok(space) if space.available < min => Err(SubmitError::DiskFull { free: space.available, min }),
+            Ok(space) if space.available < min => Err(SubmitError::DiskFull {
+                free: space.available,
+                min,
+            }),
             Ok(space) => Ok(space.available),
             Err(error) => {
                 tracing::warn!(%error, "free space is unknown");
@@ -298,11 +349,15 @@ impl Node {
     /// Why a job waits, and the same in words; `None` for one that does not.
     pub async fn reason(&self, job: &Job) -> Option<(WaitReason, String)> {
         let reason = match job.state {
-            State::Accepted | State::Created | State::Blocked if job.counts.is_none() => WaitReason::Delayed,
+            State::Accepted | State::Created | State::Blocked if job.counts.is_none() => {
+                WaitReason::Delayed
+            }
             State::Retrying => WaitReason::Backoff,
             State::Queued => {
                 let service = Arc::clone(&job.service);
-                let asked = self.engine.call(move |engine, _| Ok::<_, StoreError>(engine.explain(&service)));
+                let asked = self
+                    .engine
+                    .call(move |engine, _| Ok::<_, StoreError>(engine.explain(&service)));
                 asked.await.unwrap_or(WaitReason::Draining)
             }
             _ => return None,
@@ -311,7 +366,10 @@ impl Node {
             WaitReason::NoWorker => format!("nothing here runs {}", job.service),
             WaitReason::Resources => "every worker is busy".to_owned(),
             WaitReason::Paused => format!("{} is paused", job.service),
-            WaitReason::Retired => format!("{} was retired: publish it again or cancel this job", job.service),
+            WaitReason::Retired => format!(
+                "{} was retired: publish it again or cancel this job",
+                job.service
+            ),
             WaitReason::Slots => format!("{} runs as many attempts as it allows", job.service),
             WaitReason::Delayed => "it is not to start yet".to_owned(),
             WaitReason::Backoff => "the last attempt failed, the next one has its time".to_owned(),
@@ -338,7 +396,9 @@ impl Node {
     /// When it cannot be read.
     pub async fn attempt_report(&self, attempt: AttemptId) -> io::Result<Option<AttemptReport>> {
         let dir = self.attempt_dir(attempt);
-        tokio::task::spawn_blocking(move || AttemptReport::read(&dir)).await.map_err(io::Error::other)?
+        tokio::task::spawn_blocking(move || AttemptReport::read(&dir))
+            .await
+            .map_err(io::Error::other)?
     }
 
     /// Removes what attempts of deleted jobs have left on disk.
@@ -360,7 +420,9 @@ fn seed() -> io::Result<Seed> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
     let half = |range: std::ops::Range<usize>| {
-        bytes[range].iter().fold(0u64, |value, byte| (value << 8) | u64::from(*byte))
+        bytes[range]
+            .iter()
+            .fold(0u64, |value, byte| (value << 8) | u64::from(*byte))
     };
     Ok(Seed([half(0..8), half(8..16)]))
 }
@@ -368,12 +430,26 @@ fn seed() -> io::Result<Seed> {
 fn add_workers(engine: &mut PlatformEngine, config: &NodeConfig, clock: &Clock) {
     let now = clock.now();
     let builtins: WorkerName = BUILTINS.into();
-    let unlimited = Resources { milli_cpus: u32::MAX, memory: u64::MAX / 2 };
-    let capacity = Capacity { kind: RunnerKind::Builtin, total: unlimited, slots: BUILTIN_SLOTS };
+    let unlimited = Resources {
+        milli_cpus: u32::MAX,
+        memory: u64::MAX / 2,
+    };
+    let capacity = Capacity {
+        kind: RunnerKind::Builtin,
+        total: unlimited,
+        slots: BUILTIN_SLOTS,
+    };
     engine.add_worker(now, &builtins, capacity, None);
     if config.workers_enabled {
-        let total = Resources { milli_cpus: config.worker_slots.saturating_mul(1_000), memory: config.worker_memory };
-        let capacity = Capacity { kind: RunnerKind::Program, total, slots: PROGRAM_SLOTS };
+        let total = Resources {
+            milli_cpus: config.worker_slots.saturating_mul(1_000),
+            memory: config.worker_memory,
+        };
+        let capacity = Capacity {
+            kind: RunnerKind::Program,
+            total,
+            slots: PROGRAM_SLOTS,
+        };
         engine.add_worker(now, &PROGRAMS.into(), capacity, None);
     }
 }
@@ -388,7 +464,9 @@ async fn adopt(
     let mut resumed = Vec::new();
     let mut ended = Vec::new();
     for job in active {
-        let Some(attempt) = job.attempt_id else { continue };
+        let Some(attempt) = job.attempt_id else {
+            continue;
+        };
         if job.worker.as_deref() == Some(BUILTINS) {
             // Builtins are pure, so it makes no difference whether one was in the middle.
             ended.push((job.id, attempt, never_started()));
@@ -407,13 +485,24 @@ async fn adopt(
             }
             Adoption::Vanished => {
                 let message = "it was gone when the platform came back".to_owned();
-                ended.push((job.id, attempt, Outcome::Lost { started: true, message }));
+                ended.push((
+                    job.id,
+                    attempt,
+                    Outcome::Lost {
+                        started: true,
+                        message,
+                    },
+                ));
                 continue;
             }
             Adoption::Running(running) => worker::Found::Running(running),
             Adoption::Ended(report) => worker::Found::Ended(report),
         };
-        resumed.push(Resumed { job: Box::new(job), attempt, found });
+        resumed.push(Resumed {
+            job: Box::new(job),
+            attempt,
+            found,
+        });
     }
     let now = clock.now();
     let settle = |engine: &mut PlatformEngine| {
@@ -428,7 +517,10 @@ async fn adopt(
 }
 
 fn never_started() -> Outcome {
-    Outcome::Lost { started: false, message: "the platform ended before it was started".to_owned() }
+    Outcome::Lost {
+        started: false,
+        message: "the platform ended before it was started".to_owned(),
+    }
 }
 
 async fn watch_services(services: Services) {
@@ -463,7 +555,8 @@ async fn housekeeping(node: std::sync::Weak<Node>) {
 
 impl Node {
     async fn forget_old_jobs(&self, retention: Duration) {
-        let before = wall_ms().saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
+        let before =
+            wall_ms().saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
         loop {
             let removed = self.engine.call(move |engine, now| {
                 let old = engine.store().ended_before(before, RETENTION_BATCH)?;
@@ -475,7 +568,8 @@ impl Node {
                         Err(trefoil_jobs::EngineError::Refused(_)) => {}
                     }
                 }
-                let attempts: Vec<AttemptId> = deleted.iter().filter_map(|job| job.attempt_id).collect();
+                let attempts: Vec<AttemptId> =
+                    deleted.iter().filter_map(|job| job.attempt_id).collect();
                 Ok::<_, StoreError>((old.len(), attempts))
             });
             match removed.await {

@@ -38,8 +38,8 @@ use serde::{Deserialize, Serialize};
 
 pub use adopt::{AdoptError, Adoption, adopt};
 pub use attempt_dir::AttemptDir;
-pub use running::{Running, StartError, Supervisor};
 pub(crate) use running::watched;
+pub use running::{Running, StartError, Supervisor};
 
 /// The variable by which every process of an attempt is known, even one that left its session and parent.
 pub const ATTEMPT_ID_VARIABLE: &str = "TREFOIL_ATTEMPT_ID";

@@ -11,8 +11,8 @@ use std::{
 };
 
 use trefoil_director::{
-    Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceFiles, ServiceId, ServiceState, Source,
-    digest_of_files,
+    Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceFiles, ServiceId, ServiceState,
+    Source, digest_of_files,
 };
 use trefoil_jobs::{RunnerKind, ServiceStatus};
 
@@ -163,13 +163,21 @@ impl Services {
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
-        self.0.catalog.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .catalog
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Tells the engine of every service; from now on it hears of changes.
     pub(crate) fn introduce(&self, engine: &mut PlatformEngine, retired: &[String]) {
         for service in retired {
-            let status = ServiceStatus { runner: None, paused: false, retired: true, slots: None };
+            let status = ServiceStatus {
+                runner: None,
+                paused: false,
+                retired: true,
+                slots: None,
+            };
             engine.set_service(&service.as_str().into(), status);
         }
         for entry in self.catalog().iter() {
@@ -192,12 +200,16 @@ impl Services {
         for root in &self.0.roots {
             found.extend(scan::services(root, &|dir| Source::Directory { dir }));
         }
-        found.extend(scan::services(&self.0.published, &|dir| Source::Published { dir }));
+        found.extend(scan::services(&self.0.published, &|dir| {
+            Source::Published { dir }
+        }));
         let mut catalog = self.catalog();
         let labels: HashMap<&str, ()> = found.iter().map(|one| (one.label.as_str(), ())).collect();
         let gone: Vec<String> = catalog
             .iter()
-            .filter(|entry| entry.service.source != Source::Builtin && entry.state != ServiceState::Retired)
+            .filter(|entry| {
+                entry.service.source != Source::Builtin && entry.state != ServiceState::Retired
+            })
             .map(|entry| entry.service.label.clone())
             .chain(catalog.broken().map(|(label, _)| label.to_owned()))
             .filter(|label| !labels.contains_key(label.as_str()))
@@ -211,7 +223,9 @@ impl Services {
             match &one.service {
                 Ok(service) => insert(&mut catalog, service.clone()),
                 Err(problems) => {
-                    let known = catalog.broken().any(|(label, old)| label == one.label && old == problems.as_slice());
+                    let known = catalog
+                        .broken()
+                        .any(|(label, old)| label == one.label && old == problems.as_slice());
                     if !known {
                         for problem in problems {
                             tracing::warn!(%problem, "a service is broken");
@@ -236,9 +250,11 @@ impl Services {
         let _one_at_a_time = self.0.changes.lock().await;
         let this = self.clone();
         let id = wanted.clone();
-        let done = tokio::task::spawn_blocking(move || this.publish_files(&id, &publication, &may_replace))
-            .await
-            .map_err(|error| io::Error::other(error.to_string()))??;
+        let done = tokio::task::spawn_blocking(move || {
+            this.publish_files(&id, &publication, &may_replace)
+        })
+        .await
+        .map_err(|error| io::Error::other(error.to_string()))??;
         self.keep_state(&wanted).await?;
         Ok(done)
     }
@@ -253,32 +269,58 @@ impl Services {
         let files = check(publication, &dir)?;
         let service = Service::load(&files).map_err(ServiceError::Broken)?;
         if service.id != *wanted {
-            return Err(ServiceError::Mismatch { wanted: wanted.clone(), found: service.id });
+            return Err(ServiceError::Mismatch {
+                wanted: wanted.clone(),
+                found: service.id,
+            });
         }
-        let before = self.catalog().get(wanted).filter(|entry| entry.state != ServiceState::Retired).cloned();
+        let before = self
+            .catalog()
+            .get(wanted)
+            .filter(|entry| entry.state != ServiceState::Retired)
+            .cloned();
         if let Some(before) = &before {
             let digest = before.service.digest.clone();
             if let Source::Directory { .. } | Source::Builtin = before.service.source {
                 let label = before.service.label.clone();
-                return Err(CatalogError::Supplied { id: wanted.clone(), label }.into());
+                return Err(CatalogError::Supplied {
+                    id: wanted.clone(),
+                    label,
+                }
+                .into());
             }
             match may_replace {
                 MayReplace::Digest(expected) if *expected != digest => {
-                    return Err(ServiceError::Stale { id: wanted.clone(), digest });
+                    return Err(ServiceError::Stale {
+                        id: wanted.clone(),
+                        digest,
+                    });
                 }
                 _ if digest == service.digest => return Ok(Published::Unchanged),
                 MayReplace::Nothing => {
-                    return Err(ServiceError::AlreadyPublished { id: wanted.clone(), digest });
+                    return Err(ServiceError::AlreadyPublished {
+                        id: wanted.clone(),
+                        digest,
+                    });
                 }
                 MayReplace::Anything | MayReplace::Digest(_) => {}
             }
         } else if let MayReplace::Digest(_) = may_replace {
-            return Err(ServiceError::Stale { id: wanted.clone(), digest: String::new() });
+            return Err(ServiceError::Stale {
+                id: wanted.clone(),
+                digest: String::new(),
+            });
         }
         write_directory(&dir, publication)?;
         let mut catalog = self.catalog();
-        catalog.insert(service).map_err(|problem| ServiceError::Broken(vec![problem]))?;
-        Ok(if before.is_some() { Published::Replaced } else { Published::New })
+        catalog
+            .insert(service)
+            .map_err(|problem| ServiceError::Broken(vec![problem]))?;
+        Ok(if before.is_some() {
+            Published::Replaced
+        } else {
+            Published::New
+        })
     }
 
     /// Retires a published version: no new jobs, and those that wait say so.
@@ -317,13 +359,24 @@ impl Services {
 
     /// Keeps the state of one service and tells the engine.
     async fn keep_state(&self, id: &ServiceId) -> Result<(), ServiceError> {
-        let Some(entry) = self.catalog().get(id).cloned() else { return Ok(()) };
-        let engine = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(engine) = engine else { return Err(StoreError::Closed.into()) };
+        let Some(entry) = self.catalog().get(id).cloned() else {
+            return Ok(());
+        };
+        let engine = self
+            .0
+            .engine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(engine) = engine else {
+            return Err(StoreError::Closed.into());
+        };
         let name = id.to_string();
         let status = status_of(&entry);
         let kept = engine.call(move |engine, _| {
-            engine.store().set_service_state(&name, status.paused, status.retired)?;
+            engine
+                .store()
+                .set_service_state(&name, status.paused, status.retired)?;
             engine.set_service(&name.into(), status);
             Ok::<_, StoreError>(())
         });
@@ -338,13 +391,24 @@ impl Services {
     pub(crate) async fn refresh(&self) {
         let _one_at_a_time = self.0.changes.lock().await;
         let this = self.clone();
-        if tokio::task::spawn_blocking(move || this.rescan()).await.is_err() {
+        if tokio::task::spawn_blocking(move || this.rescan())
+            .await
+            .is_err()
+        {
             return;
         }
-        let engine = self.0.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let engine = self
+            .0
+            .engine
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         let Some(engine) = engine else { return };
-        let statuses: Vec<_> =
-            self.snapshot().iter().map(|entry| (entry.service.id.to_string(), status_of(entry))).collect();
+        let statuses: Vec<_> = self
+            .snapshot()
+            .iter()
+            .map(|entry| (entry.service.id.to_string(), status_of(entry)))
+            .collect();
         let told = engine.call(move |engine, _| {
             for (name, status) in statuses {
                 engine.set_service(&name.into(), status);
@@ -394,10 +458,15 @@ fn check(publication: &Publication, dir: &Path) -> Result<ServiceFiles, ServiceE
         ServiceError::Broken(vec![Problem::error(name, (0, 0), "files", reason)])
     };
     if publication.files.len() > PUBLISHED_FILES_MAX {
-        return Err(problem("files", &format!("more than {PUBLISHED_FILES_MAX} files")));
+        return Err(problem(
+            "files",
+            &format!("more than {PUBLISHED_FILES_MAX} files"),
+        ));
     }
     for name in publication.files.keys() {
-        let plain = |part: &str| !matches!(part, "" | "." | "..") && part.len() <= 255 && !part.contains(['\0', '\\']);
+        let plain = |part: &str| {
+            !matches!(part, "" | "." | "..") && part.len() <= 255 && !part.contains(['\0', '\\'])
+        };
         if name.len() > 1_024 || !name.split('/').all(plain) {
             return Err(problem(name, "is not a relative path inside the service"));
         }
@@ -405,15 +474,36 @@ fn check(publication: &Publication, dir: &Path) -> Result<ServiceFiles, ServiceE
             return Err(problem(name, "is given as a member of its own"));
         }
     }
-    let mut hashed = vec![("metadata.yml".to_owned(), sha256(publication.metadata.as_bytes()))];
-    hashed.extend(publication.service.as_ref().map(|text| ("service.toml".to_owned(), sha256(text.as_bytes()))));
-    hashed.extend(publication.files.iter().map(|(name, text)| (name.clone(), sha256(text.as_bytes()))));
+    let mut hashed = vec![(
+        "metadata.yml".to_owned(),
+        sha256(publication.metadata.as_bytes()),
+    )];
+    hashed.extend(
+        publication
+            .service
+            .as_ref()
+            .map(|text| ("service.toml".to_owned(), sha256(text.as_bytes()))),
+    );
+    hashed.extend(
+        publication
+            .files
+            .iter()
+            .map(|(name, text)| (name.clone(), sha256(text.as_bytes()))),
+    );
     Ok(ServiceFiles {
         label: dir.display().to_string(),
-        metadata: ("metadata.yml".to_owned(), publication.metadata.clone().into_bytes()),
-        service_toml: publication.service.clone().map(|text| ("service.toml".to_owned(), text.into_bytes())),
+        metadata: (
+            "metadata.yml".to_owned(),
+            publication.metadata.clone().into_bytes(),
+        ),
+        service_toml: publication
+            .service
+            .clone()
+            .map(|text| ("service.toml".to_owned(), text.into_bytes())),
         digest: digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))),
-        source: Source::Published { dir: dir.to_owned() },
+        source: Source::Published {
+            dir: dir.to_owned(),
+        },
     })
 }
 
@@ -425,7 +515,10 @@ fn sha256(bytes: &[u8]) -> [u8; 32] {
 fn write_directory(dir: &Path, publication: &Publication) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let parent = dir.parent().unwrap_or(dir);
-    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let temporary = parent.join(format!(".new-{name}"));
     if temporary.try_exists()? {
         fs::remove_dir_all(&temporary)?;

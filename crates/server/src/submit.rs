@@ -4,10 +4,13 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, value::RawValue};
 use tokio::sync::watch;
-use trefoil_director::{Catalog, ResolveError, RunKind, RunSpec, Service, ServiceRequest, Violation, file_refs, validate_inputs};
+use trefoil_director::{
+    Catalog, ResolveError, RunKind, RunSpec, Service, ServiceRequest, Violation, file_refs,
+    validate_inputs,
+};
 use trefoil_jobs::{
-    Accepted, Axis, FailureClass, Idempotency, Limits, Refusal, Resources, RetryPolicy, Spec, Submission, Sweep,
-    SweepMode,
+    Accepted, Axis, FailureClass, Idempotency, Limits, Refusal, Resources, RetryPolicy, Spec,
+    Submission, Sweep, SweepMode,
 };
 
 use crate::{
@@ -176,7 +179,9 @@ impl Node {
             return Ok(known);
         }
         let Resolved { submissions, files } = self.resolve(requests, batch).await?;
-        let service = submissions.first().map_or_else(|| Arc::from(""), |first| Arc::clone(&first.service));
+        let service = submissions
+            .first()
+            .map_or_else(|| Arc::from(""), |first| Arc::clone(&first.service));
         let hub = (!batch).then(|| self.hub.clone());
         let accepted = self.engine.call(move |engine, now| {
             // In the same transaction that makes the files used, so that none can be deleted in between.
@@ -190,7 +195,11 @@ impl Node {
             Ok::<_, CallError>(Ok((accepted, watch)))
         });
         let (accepted, watch) = accepted.await?.map_err(SubmitError::Invalid)?;
-        Ok(Submitted { accepted, service, watch })
+        Ok(Submitted {
+            accepted,
+            service,
+            watch,
+        })
     }
 
     /// What a repeated request was answered before; so that it is answered the same even if its service is gone by now.
@@ -199,11 +208,17 @@ impl Node {
         requests: &[JobRequest],
         idempotency: Option<&Idempotency>,
     ) -> Result<Option<Submitted>, SubmitError> {
-        let (Some(idempotency), Some(first)) = (idempotency, requests.first()) else { return Ok(None) };
+        let (Some(idempotency), Some(first)) = (idempotency, requests.first()) else {
+            return Ok(None);
+        };
         let (submitter, key) = (Arc::clone(&first.submitter), Arc::clone(&idempotency.key));
         let known = self.readers.remembered(submitter, key).await?;
-        let Some(known) = known.filter(|known| known.fingerprint == idempotency.fingerprint) else { return Ok(None) };
-        let Some(job) = self.readers.job(known.first).await? else { return Ok(None) };
+        let Some(known) = known.filter(|known| known.fingerprint == idempotency.fingerprint) else {
+            return Ok(None);
+        };
+        let Some(job) = self.readers.job(known.first).await? else {
+            return Ok(None);
+        };
         let watch = known.batch.is_none().then(|| self.hub.watch(known.first));
         let accepted = Accepted {
             first: known.first,
@@ -212,7 +227,11 @@ impl Node {
             batch: known.batch,
             replayed: true,
         };
-        Ok(Some(Submitted { accepted, service: job.service, watch }))
+        Ok(Some(Submitted {
+            accepted,
+            service: job.service,
+            watch,
+        }))
     }
 
     /// Checks requests without accepting anything.
@@ -228,11 +247,19 @@ impl Node {
             Ok::<_, CallError>(missing_files(engine, &files)?)
         });
         let missing = checked.await?;
-        if missing.is_empty() { Ok(()) } else { Err(SubmitError::Invalid(missing)) }
+        if missing.is_empty() {
+            Ok(())
+        } else {
+            Err(SubmitError::Invalid(missing))
+        }
     }
 
     /// Resolves and checks; a large batch on a thread for blocking work, since it takes long enough to be felt.
-    async fn resolve(&self, requests: Vec<JobRequest>, batch: bool) -> Result<Resolved, SubmitError> {
+    async fn resolve(
+        &self,
+        requests: Vec<JobRequest>,
+        batch: bool,
+    ) -> Result<Resolved, SubmitError> {
         let (catalog, tasks_max) = (self.services.snapshot(), self.config.sweep_tasks_max);
         if requests.len() < BATCH_LARGE {
             return resolve(&catalog, tasks_max, requests, batch);
@@ -274,13 +301,25 @@ fn resolve(
     let mut violations = Vec::new();
     let mut files = BTreeMap::new();
     for (index, request) in requests.into_iter().enumerate() {
-        let prefix = if batch { format!("/{index}") } else { String::new() };
-        let service = catalog.resolve(&request.service).map_err(|error| SubmitError::Resolve { index, error })?;
+        let prefix = if batch {
+            format!("/{index}")
+        } else {
+            String::new()
+        };
+        let service = catalog
+            .resolve(&request.service)
+            .map_err(|error| SubmitError::Resolve { index, error })?;
         match prepare(&service, tasks_max, request) {
             Ok(submission) => {
-                let hashes = submission.spec.files.iter().filter_map(|sha256| sha256.parse().ok());
+                let hashes = submission
+                    .spec
+                    .files
+                    .iter()
+                    .filter_map(|sha256| sha256.parse().ok());
                 for sha256 in hashes {
-                    files.entry(sha256).or_insert_with(|| format!("{prefix}/inputs"));
+                    files
+                        .entry(sha256)
+                        .or_insert_with(|| format!("{prefix}/inputs"));
                 }
                 submissions.push(submission);
             }
@@ -290,28 +329,45 @@ fn resolve(
             break;
         }
     }
-    if violations.is_empty() { Ok(Resolved { submissions, files }) } else { Err(SubmitError::Invalid(violations)) }
+    if violations.is_empty() {
+        Ok(Resolved { submissions, files })
+    } else {
+        Err(SubmitError::Invalid(violations))
+    }
 }
 
-fn prepare(service: &Service, tasks_max: u32, request: JobRequest) -> Result<Submission, Vec<Violation>> {
+fn prepare(
+    service: &Service,
+    tasks_max: u32,
+    request: JobRequest,
+) -> Result<Submission, Vec<Violation>> {
     let mut violations = Vec::new();
     let run = service.run.as_ref();
     let limits = merge_limits(run, &request.limits, &mut violations);
     let retry = merge_retry(run, &request.retry, &mut violations);
     let resources = resources(run, &request);
     if resources.memory > NUMBER_MAX {
-        violations.push(violation("/resources/memory", "range", format!("must be at most {NUMBER_MAX} bytes")));
+        violations.push(violation(
+            "/resources/memory",
+            "range",
+            format!("must be at most {NUMBER_MAX} bytes"),
+        ));
     }
     if request.not_before_ms.is_some_and(|at| at > NUMBER_MAX) {
-        violations.push(violation("/not_before", "range", "is too far away".to_owned()));
+        violations.push(violation(
+            "/not_before",
+            "range",
+            "is too far away".to_owned(),
+        ));
     }
-    let (inputs, sweep, files) = match check_inputs(service, tasks_max, request.inputs, request.sweep) {
-        Ok(checked) => checked,
-        Err(found) => {
-            violations.extend(found);
-            return Err(violations);
-        }
-    };
+    let (inputs, sweep, files) =
+        match check_inputs(service, tasks_max, request.inputs, request.sweep) {
+            Ok(checked) => checked,
+            Err(found) => {
+                violations.extend(found);
+                return Err(violations);
+            }
+        };
     if !violations.is_empty() {
         return Err(violations);
     }
@@ -351,13 +407,26 @@ fn check_inputs(
     };
     let sweep = Sweep::new(mode, axes, tasks_max)
         .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
-    let both = sweep.axes().iter().filter(|axis| inputs.contains_key(&axis.port));
+    let both = sweep
+        .axes()
+        .iter()
+        .filter(|axis| inputs.contains_key(&axis.port));
     let mut violations: Vec<Violation> = both
-        .map(|axis| violation(&format!("/inputs/{}", axis.port), "swept", "is swept: give it once".to_owned()))
+        .map(|axis| {
+            violation(
+                &format!("/inputs/{}", axis.port),
+                "swept",
+                "is swept: give it once".to_owned(),
+            )
+        })
         .collect();
     // Ports are checked one by one, so each swept value needs to be looked at only once, whatever the combinations.
     let mut base = inputs;
-    base.extend(sweep.task(0).map(|(port, value)| (port.to_owned(), value.clone())));
+    base.extend(
+        sweep
+            .task(0)
+            .map(|(port, value)| (port.to_owned(), value.clone())),
+    );
     let checked = validate_inputs(service, base.clone());
     let mut files = Vec::new();
     let mut axes = sweep.axes().to_vec();
@@ -378,7 +447,10 @@ fn check_inputs(
                         }
                         Err(found) => {
                             let pointer = format!("/sweep/values/{}/{i}", axis.port);
-                            violations.extend(found.into_iter().map(|v| Violation { pointer: pointer.clone(), ..v }));
+                            violations.extend(found.into_iter().map(|v| Violation {
+                                pointer: pointer.clone(),
+                                ..v
+                            }));
                         }
                     }
                     if violations.len() >= VIOLATIONS_MAX {
@@ -403,16 +475,25 @@ fn check_inputs(
 }
 
 fn violation(pointer: &str, rule: &str, detail: String) -> Violation {
-    Violation { pointer: pointer.to_owned(), rule: rule.to_owned(), detail }
+    Violation {
+        pointer: pointer.to_owned(),
+        rule: rule.to_owned(),
+        detail,
+    }
 }
 
 fn below(place: &str, mut found: Vec<Violation>) -> Vec<Violation> {
-    found.iter_mut().for_each(|violation| violation.pointer.insert_str(0, place));
+    found
+        .iter_mut()
+        .for_each(|violation| violation.pointer.insert_str(0, place));
     found
 }
 
 fn files_of(service: &Service, inputs: &Map<String, Value>) -> Vec<String> {
-    let mut files: Vec<String> = file_refs(service, inputs).into_iter().map(|file| file.sha256).collect();
+    let mut files: Vec<String> = file_refs(service, inputs)
+        .into_iter()
+        .map(|file| file.sha256)
+        .collect();
     files.sort_unstable();
     files.dedup();
     files
@@ -425,7 +506,11 @@ fn raw(value: &Map<String, Value>) -> Box<RawValue> {
 fn resources(run: Option<&RunSpec>, request: &JobRequest) -> Resources {
     // Functions of the platform cost a moment of its own time, not a slot of a worker.
     let (milli_cpus, memory) = match run {
-        Some(RunSpec { kind: RunKind::Builtin { .. }, .. }) | None => (0, 0),
+        Some(RunSpec {
+            kind: RunKind::Builtin { .. },
+            ..
+        })
+        | None => (0, 0),
         Some(run) => (run.resources.milli_cpus, run.resources.memory),
     };
     Resources {
@@ -457,8 +542,15 @@ fn merge_limits(run: Option<&RunSpec>, asked: &Limits, violations: &mut Vec<Viol
         ("grace", asked.grace_ms),
         ("deadline", asked.deadline_ms),
     ];
-    for (member, _) in members.iter().filter(|(_, value)| value.is_some_and(|value| value > NUMBER_MAX)) {
-        violations.push(violation(&format!("/limits/{member}"), "range", "is too long".to_owned()));
+    for (member, _) in members
+        .iter()
+        .filter(|(_, value)| value.is_some_and(|value| value > NUMBER_MAX))
+    {
+        violations.push(violation(
+            &format!("/limits/{member}"),
+            "range",
+            "is too long".to_owned(),
+        ));
     }
     if let (Some(soft), Some(hard)) = (merged.attempt_soft_ms, merged.attempt_ms)
         && soft > hard
@@ -470,16 +562,26 @@ fn merge_limits(run: Option<&RunSpec>, asked: &Limits, violations: &mut Vec<Viol
     merged
 }
 
-fn merge_retry(run: Option<&RunSpec>, asked: &RetryPatch, violations: &mut Vec<Violation>) -> RetryPolicy {
-    let own = run.map(|run| &run.retry).map_or_else(RetryPolicy::default, |own| RetryPolicy {
-        max_attempts: own.max_attempts,
-        max_crashes: own.max_crashes,
-        initial_ms: ms(own.initial),
-        factor: own.factor,
-        max_ms: ms(own.max),
-        jitter: own.jitter,
-        retry_on: own.retry_on.iter().filter_map(|class| class_of(class.name())).collect(),
-    });
+fn merge_retry(
+    run: Option<&RunSpec>,
+    asked: &RetryPatch,
+    violations: &mut Vec<Violation>,
+) -> RetryPolicy {
+    let own = run
+        .map(|run| &run.retry)
+        .map_or_else(RetryPolicy::default, |own| RetryPolicy {
+            max_attempts: own.max_attempts,
+            max_crashes: own.max_crashes,
+            initial_ms: ms(own.initial),
+            factor: own.factor,
+            max_ms: ms(own.max),
+            jitter: own.jitter,
+            retry_on: own
+                .retry_on
+                .iter()
+                .filter_map(|class| class_of(class.name()))
+                .collect(),
+        });
     let merged = RetryPolicy {
         max_attempts: asked.max_attempts.unwrap_or(own.max_attempts),
         max_crashes: asked.max_crashes.unwrap_or(own.max_crashes),
@@ -505,5 +607,7 @@ fn merge_retry(run: Option<&RunSpec>, asked: &RetryPatch, violations: &mut Vec<V
 }
 
 fn class_of(name: &str) -> Option<FailureClass> {
-    FailureClass::ALL.into_iter().find(|class| class.as_str() == name)
+    FailureClass::ALL
+        .into_iter()
+        .find(|class| class.as_str() == name)
 }

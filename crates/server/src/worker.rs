@@ -71,10 +71,20 @@ impl Sink for Dispatch {
             Effect::Start { worker, job, spec } if &*worker == BUILTINS => {
                 self.builtins.blocking_send((job, spec)).is_err()
             }
-            Effect::Start { job, spec, .. } => self.programs.blocking_send(Order::Start { job, spec }).is_err(),
-            Effect::Stop { worker, attempt, kill, .. } if &*worker == PROGRAMS => {
+            Effect::Start { job, spec, .. } => self
+                .programs
+                .blocking_send(Order::Start { job, spec })
+                .is_err(),
+            Effect::Stop {
+                worker,
+                attempt,
+                kill,
+                ..
+            } if &*worker == PROGRAMS => {
                 let stop = if kill { Stop::Kill } else { Stop::Ask };
-                self.programs.blocking_send(Order::Stop { attempt, stop }).is_err()
+                self.programs
+                    .blocking_send(Order::Stop { attempt, stop })
+                    .is_err()
             }
             // A builtin ends before a stop could reach it.
             Effect::Stop { .. } => false,
@@ -82,7 +92,11 @@ impl Sink for Dispatch {
                 self.hub.changed(*changed);
                 false
             }
-            Effect::Progress { job, fraction, message } => {
+            Effect::Progress {
+                job,
+                fraction,
+                message,
+            } => {
                 self.hub.progress(job, fraction, message);
                 false
             }
@@ -96,7 +110,11 @@ impl Sink for Dispatch {
 
 /// Reports how attempts ended, until that is durable. All in one go if that can be kept; otherwise one by one, so that
 /// what fits into a store that is nearly full gets in.
-pub(crate) async fn report(engine: &EngineHandle, outcomes: Vec<(JobId, AttemptId, Outcome)>, started_ms: u64) {
+pub(crate) async fn report(
+    engine: &EngineHandle,
+    outcomes: Vec<(JobId, AttemptId, Outcome)>,
+    started_ms: u64,
+) {
     if tell(engine, outcomes.clone(), started_ms).await {
         return;
     }
@@ -108,7 +126,11 @@ pub(crate) async fn report(engine: &EngineHandle, outcomes: Vec<(JobId, AttemptI
 }
 
 /// Whether the outcomes were kept, or nobody is left to keep them.
-async fn tell(engine: &EngineHandle, outcomes: Vec<(JobId, AttemptId, Outcome)>, started_ms: u64) -> bool {
+async fn tell(
+    engine: &EngineHandle,
+    outcomes: Vec<(JobId, AttemptId, Outcome)>,
+    started_ms: u64,
+) -> bool {
     let told = engine.call(move |engine, now| {
         for (job, attempt, outcome) in outcomes {
             engine.finished(now, job, attempt, Some(started_ms), outcome)?;

@@ -39,13 +39,19 @@ macro_rules! example {
 const ALL: [Example; 4] = [
     example!("hh-axon", "nerve/hh-axon", hh_axon::run),
     example!("ecg-rpeaks", "ecg/rpeaks", ecg_rpeaks::run),
-    example!("function-parser", "math/function-parser", function_parser::run),
+    example!(
+        "function-parser",
+        "math/function-parser",
+        function_parser::run
+    ),
     example!("test-sleeper", "test/sleeper", test_sleeper::run),
 ];
 
 /// `trefoil example NAME`: the program of an example service.
 pub(crate) fn run(name: Option<&OsString>) -> ExitCode {
-    let example = ALL.iter().find(|example| name.is_some_and(|name| name == example.name));
+    let example = ALL
+        .iter()
+        .find(|example| name.is_some_and(|name| name == example.name));
     match example {
         Some(example) => (example.main)(),
         None => {
@@ -61,19 +67,36 @@ pub(crate) fn install(root: &Path) -> anyhow::Result<()> {
     let executable = std::env::current_exe().context("cannot find this executable")?;
     for example in &ALL {
         let directory: PathBuf = root.join(example.name);
-        fs::create_dir_all(&directory).with_context(|| format!("cannot create {}", directory.display()))?;
+        fs::create_dir_all(&directory)
+            .with_context(|| format!("cannot create {}", directory.display()))?;
         fs::write(directory.join("metadata.yml"), example.metadata)?;
-        fs::write(directory.join("service.toml"), service_toml(example, &executable)?)?;
+        fs::write(
+            directory.join("service.toml"),
+            service_toml(example, &executable)?,
+        )?;
     }
     Ok(())
 }
 
 /// The `service.toml` of an example with its program replaced by this executable.
 fn service_toml(example: &Example, executable: &Path) -> anyhow::Result<String> {
-    let mut document: toml::Table = example.service.parse().context("a service.toml of ours is wrong")?;
-    let command = [executable.display().to_string(), SUBCOMMAND.to_owned(), example.name.to_owned()];
-    let run = document.get_mut("run").and_then(toml::Value::as_table_mut).context("no [run]")?;
-    run.insert("command".to_owned(), command.map(toml::Value::String).to_vec().into());
+    let mut document: toml::Table = example
+        .service
+        .parse()
+        .context("a service.toml of ours is wrong")?;
+    let command = [
+        executable.display().to_string(),
+        SUBCOMMAND.to_owned(),
+        example.name.to_owned(),
+    ];
+    let run = document
+        .get_mut("run")
+        .and_then(toml::Value::as_table_mut)
+        .context("no [run]")?;
+    run.insert(
+        "command".to_owned(),
+        command.map(toml::Value::String).to_vec().into(),
+    );
     Ok(document.to_string())
 }
 
@@ -86,7 +109,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         install(root.path()).unwrap();
         for example in &ALL {
-            let text = fs::read_to_string(root.path().join(example.name).join("service.toml")).unwrap();
+            let text =
+                fs::read_to_string(root.path().join(example.name).join("service.toml")).unwrap();
             let table: toml::Table = text.parse().unwrap();
             let command = table["run"]["command"].as_array().unwrap();
             assert_eq!(command[1..], [SUBCOMMAND.into(), example.name.into()]);

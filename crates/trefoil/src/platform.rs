@@ -1,10 +1,6 @@
 //! A platform in this process: a node and its HTTP side, from settings to shutdown. `up` and `demo` both run one.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
@@ -45,7 +41,9 @@ impl Platform {
             Ok(listener) => listener,
             Err(error) => return Err(cannot_listen(settings, &error)),
         };
-        let address = listener.local_addr().context("cannot tell the address of the listener")?;
+        let address = listener
+            .local_addr()
+            .context("cannot tell the address of the listener")?;
         let node = Node::start(config).await.map_err(|error| {
             let hint = match &error {
                 trefoil_server::StartError::Lock(_) => {
@@ -60,8 +58,17 @@ impl Platform {
         let shutdown = async {
             let _ = closed.await;
         };
-        let http = tokio::spawn(trefoil_gateway::serve(listener, Arc::clone(&node), shutdown));
-        Ok(Self { address, node, close, http })
+        let http = tokio::spawn(trefoil_gateway::serve(
+            listener,
+            Arc::clone(&node),
+            shutdown,
+        ));
+        Ok(Self {
+            address,
+            node,
+            close,
+            http,
+        })
     }
 
     /// The address as a client writes it.
@@ -89,12 +96,18 @@ fn cannot_listen(settings: &Settings, error: &std::io::Error) -> anyhow::Error {
         let hint = "stop that process, or give this one another directory (--data) and port (--http-listen)";
         return Failure::unavailable(held.to_string(), hint).into();
     }
-    let hint = "choose another address with --http-listen, for example 127.0.0.1:0 for any free port";
-    Failure::unavailable(format!("cannot listen on {address} (http.listen): {error}"), hint).into()
+    let hint =
+        "choose another address with --http-listen, for example 127.0.0.1:0 for any free port";
+    Failure::unavailable(
+        format!("cannot listen on {address} (http.listen): {error}"),
+        hint,
+    )
+    .into()
 }
 
 fn node_config(settings: &Settings) -> anyhow::Result<NodeConfig> {
-    let executable = std::env::current_exe().context("cannot find this executable, which supervises programs")?;
+    let executable = std::env::current_exe()
+        .context("cannot find this executable, which supervises programs")?;
     let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     Ok(NodeConfig {
         services: settings.services.clone(),

@@ -3,6 +3,7 @@
 //! process is left.
 //!
 //! `TREFOIL_CRASH_ROUNDS` says how often it is killed (5; 50 under `CI=true`), `TREFOIL_CRASH_SEED` repeats a run.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -70,7 +71,16 @@ struct Platform {
 impl Platform {
     fn start(data: &Path, services: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-            .args(["up", "--json", "--http-listen", "127.0.0.1:0", "--disk-free-min", "1MiB", "--log-filter", "error"])
+            .args([
+                "up",
+                "--json",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--disk-free-min",
+                "1MiB",
+                "--log-filter",
+                "error",
+            ])
             .arg("--data")
             .arg(data)
             .arg("--services")
@@ -79,9 +89,15 @@ impl Platform {
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        Self { child, url: said["http"].as_str().unwrap().to_owned() }
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self {
+            child,
+            url: said["http"].as_str().unwrap().to_owned(),
+        }
     }
 
     /// The way a power cut would end it, as far as a process goes.
@@ -109,7 +125,10 @@ impl Client {
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
             .build();
-        Self { agent: config.into(), url: Arc::default() }
+        Self {
+            agent: config.into(),
+            url: Arc::default(),
+        }
     }
 
     fn path(&self, path: &str) -> String {
@@ -122,20 +141,35 @@ impl Client {
     }
 
     fn json(&self, path: &str) -> Value {
-        let (status, body) = self.bytes(path).unwrap_or_else(|error| panic!("GET {path}: {error}"));
-        assert_eq!(status, 200, "GET {path}: {}", String::from_utf8_lossy(&body));
+        let (status, body) = self
+            .bytes(path)
+            .unwrap_or_else(|error| panic!("GET {path}: {error}"));
+        assert_eq!(
+            status,
+            200,
+            "GET {path}: {}",
+            String::from_utf8_lossy(&body)
+        );
         serde_json::from_slice(&body).unwrap()
     }
 
     fn submit(&self, key: &str, body: &Value) -> Result<(u16, Value), ureq::Error> {
-        let mut answer =
-            self.agent.post(self.path("/v1/jobs")).header("idempotency-key", key).send_json(body)?;
+        let mut answer = self
+            .agent
+            .post(self.path("/v1/jobs"))
+            .header("idempotency-key", key)
+            .send_json(body)?;
         Ok((answer.status().as_u16(), answer.body_mut().read_json()?))
     }
 }
 
 /// Submits jobs until told to stop, each under a key of its own, repeated until it is acknowledged.
-fn load(client: &Client, stop: &AtomicBool, programs: &AtomicU64, thread: u64) -> Vec<(String, String, bool)> {
+fn load(
+    client: &Client,
+    stop: &AtomicBool,
+    programs: &AtomicU64,
+    thread: u64,
+) -> Vec<(String, String, bool)> {
     let mut accepted = Vec::new();
     for n in 0.. {
         let token = format!("t{thread}-{n}");
@@ -190,7 +224,8 @@ fn setting(name: &str) -> Option<u64> {
 fn killed_at_random_moments_it_loses_nothing_and_repeats_nothing() {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true");
     let rounds = setting("TREFOIL_CRASH_ROUNDS").unwrap_or(if ci { 50 } else { 5 });
-    let seed = setting("TREFOIL_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);
+    let seed =
+        setting("TREFOIL_CRASH_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);
     println!("{rounds} rounds, TREFOIL_CRASH_SEED={seed}");
     let mut random = Random(seed);
     let root = tempfile::tempdir().unwrap();
@@ -204,7 +239,8 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_nothing() {
     client.url.lock().unwrap().clone_from(&platform.url);
     let loaders: Vec<_> = (0..4)
         .map(|thread| {
-            let (client, stop, programs) = (client.clone(), Arc::clone(&stop), Arc::clone(&programs));
+            let (client, stop, programs) =
+                (client.clone(), Arc::clone(&stop), Arc::clone(&programs));
             thread::spawn(move || load(&client, &stop, &programs, thread))
         })
         .collect();
@@ -218,9 +254,19 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_nothing() {
         client.url.lock().unwrap().clone_from(&platform.url);
     }
     stop.store(true, Ordering::Relaxed);
-    let accepted: Vec<_> = loaders.into_iter().flat_map(|loader| loader.join().unwrap()).collect();
-    println!("{} jobs accepted, {} of them programs", accepted.len(), accepted.iter().filter(|job| job.2).count());
-    assert!(accepted.len() > rounds as usize, "there was no load to speak of");
+    let accepted: Vec<_> = loaders
+        .into_iter()
+        .flat_map(|loader| loader.join().unwrap())
+        .collect();
+    println!(
+        "{} jobs accepted, {} of them programs",
+        accepted.len(),
+        accepted.iter().filter(|job| job.2).count()
+    );
+    assert!(
+        accepted.len() > rounds as usize,
+        "there was no load to speak of"
+    );
     let ids: HashSet<&str> = accepted.iter().map(|(id, _, _)| id.as_str()).collect();
     assert_eq!(ids.len(), accepted.len(), "two submissions got one job");
 
@@ -238,7 +284,9 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_nothing() {
     }
     println!("{retried} program jobs needed more than one attempt");
     for line in fs::read_to_string(&record).unwrap_or_default().lines() {
-        let runs = attempts_known.get_mut(line).unwrap_or_else(|| panic!("attempt {line} ran and is not known"));
+        let runs = attempts_known
+            .get_mut(line)
+            .unwrap_or_else(|| panic!("attempt {line} ran and is not known"));
         *runs += 1;
         assert_eq!(*runs, 1, "attempt {line} ran twice");
     }
@@ -251,8 +299,12 @@ fn killed_at_random_moments_it_loses_nothing_and_repeats_nothing() {
 fn check_job(client: &Client, id: &str, token: &str, program: bool) -> Value {
     let deadline = Instant::now() + Duration::from_secs(120);
     let job = loop {
-        let mut answer =
-            client.agent.get(client.path(&format!("/v1/jobs/{id}"))).header("prefer", "wait=20").call().unwrap();
+        let mut answer = client
+            .agent
+            .get(client.path(&format!("/v1/jobs/{id}")))
+            .header("prefer", "wait=20")
+            .call()
+            .unwrap();
         assert_eq!(answer.status(), 200, "job {id} was accepted");
         let job: Value = answer.body_mut().read_json().unwrap();
         if ["succeeded", "failed", "canceled"].contains(&job["state"].as_str().unwrap()) {
@@ -268,15 +320,29 @@ fn check_job(client: &Client, id: &str, token: &str, program: bool) -> Value {
     }
     assert_eq!(result["token"], token);
     let sha256 = result["data"]["sha256"].as_str().unwrap();
-    let (status, data) = client.bytes(&format!("/v1/files/{sha256}/content")).unwrap();
-    assert_eq!((status, String::from_utf8(data).unwrap()), (200, format!("data of {token}")));
+    let (status, data) = client
+        .bytes(&format!("/v1/files/{sha256}/content"))
+        .unwrap();
+    assert_eq!(
+        (status, String::from_utf8(data).unwrap()),
+        (200, format!("data of {token}"))
+    );
     let (_, log) = client.bytes(&format!("/v1/jobs/{id}/logs")).unwrap();
-    let expected: String = (0..LINES).map(|line| format!("line {line} of {token}\n")).collect();
-    assert_eq!(String::from_utf8(log).unwrap(), expected, "the log of {id} has a hole or a repetition");
+    let expected: String = (0..LINES)
+        .map(|line| format!("line {line} of {token}\n"))
+        .collect();
+    assert_eq!(
+        String::from_utf8(log).unwrap(),
+        expected,
+        "the log of {id} has a hole or a repetition"
+    );
     let (_, events) = client.bytes(&format!("/v1/jobs/{id}/events")).unwrap();
     let events = String::from_utf8(events).unwrap();
     let ends = events.split("\n\n").filter(|event| {
-        event.starts_with("event: state") && ["succeeded", "failed", "canceled"].iter().any(|end| event.contains(end))
+        event.starts_with("event: state")
+            && ["succeeded", "failed", "canceled"]
+                .iter()
+                .any(|end| event.contains(end))
     });
     assert_eq!(ends.count(), 1, "{events}");
     job
@@ -300,13 +366,21 @@ fn check_counts(client: &Client, accepted: &[(String, String, bool)]) {
         assert_eq!(listed[id], "succeeded");
     }
     // Each of the four loaders may have had one request under way when it was told to stop.
-    assert!(listed.len() <= accepted.len() + 4, "{} listed, {} accepted", listed.len(), accepted.len());
+    assert!(
+        listed.len() <= accepted.len() + 4,
+        "{} listed, {} accepted",
+        listed.len(),
+        accepted.len()
+    );
 }
 
 fn terminate(mut platform: Platform) {
     let pid = rustix::process::Pid::from_child(&platform.child);
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-    assert!(platform.child.wait().unwrap().success(), "SIGTERM is a graceful end");
+    assert!(
+        platform.child.wait().unwrap().success(),
+        "SIGTERM is a graceful end"
+    );
 }
 
 fn check_no_process_left(data: &Path) {

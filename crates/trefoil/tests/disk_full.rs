@@ -1,5 +1,6 @@
 //! A disk that fills up under the platform: it refuses, says why, loses nothing that it accepted, and goes on when there is
 //! space again. Needs root for a small file system of its own.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     fs,
@@ -22,7 +23,9 @@ impl SmallDisk {
             .arg(directory.path())
             .stderr(Stdio::null())
             .status();
-        mounted.is_ok_and(|status| status.success()).then(|| Self(directory))
+        mounted
+            .is_ok_and(|status| status.success())
+            .then(|| Self(directory))
     }
 
     fn path(&self) -> &Path {
@@ -45,32 +48,62 @@ struct Platform {
 impl Platform {
     fn start(data: &Path, free_min: &str) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-            .args(["up", "--json", "--http-listen", "127.0.0.1:0", "--disk-free-min", free_min, "--log-filter", "off"])
+            .args([
+                "up",
+                "--json",
+                "--http-listen",
+                "127.0.0.1:0",
+                "--disk-free-min",
+                free_min,
+                "--log-filter",
+                "off",
+            ])
             .arg("--data")
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let said: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();
-        Self { child, url: said["http"].as_str().unwrap().to_owned(), agent: config.into() }
+        Self {
+            child,
+            url: said["http"].as_str().unwrap().to_owned(),
+            agent: config.into(),
+        }
     }
 
     fn submit(&self, value: &str) -> (u16, Value) {
         let body = json!({"service": "trefoil/echo", "inputs": {"value": value}});
-        let mut answer = self.agent.post(format!("{}/v1/jobs", self.url)).send_json(&body).unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+        let mut answer = self
+            .agent
+            .post(format!("{}/v1/jobs", self.url))
+            .send_json(&body)
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json().unwrap(),
+        )
     }
 
     fn get(&self, path: &str) -> (u16, Value) {
-        let mut answer =
-            self.agent.get(format!("{}{path}", self.url)).header("prefer", "wait=20").call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_json().unwrap())
+        let mut answer = self
+            .agent
+            .get(format!("{}{path}", self.url))
+            .header("prefer", "wait=20")
+            .call()
+            .unwrap();
+        (
+            answer.status().as_u16(),
+            answer.body_mut().read_json().unwrap(),
+        )
     }
 }
 
@@ -84,7 +117,10 @@ impl Drop for Platform {
 /// A small disk with something on it that can be removed; `None`, with a word about it, where mounting is not allowed.
 fn small_disk() -> Option<SmallDisk> {
     let Some(disk) = SmallDisk::new("48m") else {
-        assert!(std::env::var("CI").is_err(), "under CI this test must run: it needs root to mount a tmpfs");
+        assert!(
+            std::env::var("CI").is_err(),
+            "under CI this test must run: it needs root to mount a tmpfs"
+        );
         println!("skipped: mounting a small file system needs root");
         return None;
     };
@@ -122,7 +158,10 @@ fn recovers(disk: &SmallDisk, platform: &Platform, accepted: &[String], value: &
     for id in accepted {
         let (status, job) = platform.get(&format!("/v1/jobs/{id}"));
         assert_eq!((status, &job["state"]), (200, &json!("succeeded")), "{job}");
-        assert_eq!(platform.get(&format!("/v1/jobs/{id}/result")).1, json!({"value": value}));
+        assert_eq!(
+            platform.get(&format!("/v1/jobs/{id}/result")).1,
+            json!({"value": value})
+        );
     }
     assert_eq!(platform.get("/readyz").0, 200);
 }
@@ -143,7 +182,10 @@ fn the_reserve_is_kept_and_readiness_tells() {
     let platform = Platform::start(&disk.path().join("data"), "6MiB");
     let value = "x".repeat(200_000);
     let (accepted, problem) = fill(&platform, &value);
-    assert_eq!(problem["type"], "urn:trefoil:problem:storage-full", "{problem}");
+    assert_eq!(
+        problem["type"], "urn:trefoil:problem:storage-full",
+        "{problem}"
+    );
     assert_eq!(platform.get("/readyz").0, 503);
     recovers(&disk, &platform, &accepted, &value);
 }

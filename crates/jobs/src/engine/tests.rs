@@ -620,14 +620,24 @@ fn a_round_that_fails_leaves_no_trace() {
 fn a_round_that_was_kept_although_it_failed_starts_nothing_unnoticed() {
     let mut rig = Rig::new(1);
     let now = rig.now;
-    let id = rig.engine.submit(now, vec![submission()], false, None).unwrap().first;
+    let id = rig
+        .engine
+        .submit(now, vec![submission()], false, None)
+        .unwrap()
+        .first;
     rig.engine.settle(now).unwrap();
     rig.engine.store().commit();
     // The commit said that it failed: the effects are forgotten.
     let untold = rig.engine.recover(now).unwrap();
     assert_eq!(untold.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [id]);
     assert!(rig.started.is_empty());
-    rig.finish(untold[0], Outcome::Lost { started: false, message: "nobody was told".into() });
+    rig.finish(
+        untold[0],
+        Outcome::Lost {
+            started: false,
+            message: "nobody was told".into(),
+        },
+    );
     assert_eq!(rig.started.len(), 1);
     assert_eq!((rig.job(id).attempt, rig.job(id).crashes), (2, 0));
 }

@@ -39,7 +39,9 @@ pub(super) fn directories(root: &Path) -> Vec<PathBuf> {
     let mut next = 0;
     while let Some(dir) = all.get(next).cloned() {
         next += 1;
-        let depth = dir.strip_prefix(root).map_or(0, |below| below.components().count());
+        let depth = dir
+            .strip_prefix(root)
+            .map_or(0, |below| below.components().count());
         if depth < DEPTH_MAX {
             all.extend(subdirectories(&dir).unwrap_or_default());
         }
@@ -70,19 +72,32 @@ fn visit(dir: &Path, depth: usize, source: &dyn Fn(PathBuf) -> Source, found: &m
     let label = dir.display().to_string();
     let metadata = ["metadata.yml", ".osparc/metadata.yml"].map(|name| dir.join(name));
     if let Some(metadata) = metadata.iter().find(|path| path.is_file()) {
-        found.push(Found { service: load(dir, metadata, source).unwrap_or_else(|error| unreadable(dir, &error)), label });
+        found.push(Found {
+            service: load(dir, metadata, source).unwrap_or_else(|error| unreadable(dir, &error)),
+            label,
+        });
         return;
     }
     match subdirectories(dir) {
-        Ok(below) if depth < DEPTH_MAX => below.iter().for_each(|dir| visit(dir, depth + 1, source, found)),
+        Ok(below) if depth < DEPTH_MAX => below
+            .iter()
+            .for_each(|dir| visit(dir, depth + 1, source, found)),
         Ok(_) => {}
-        Err(error) => found.push(Found { service: unreadable(dir, &error), label }),
+        Err(error) => found.push(Found {
+            service: unreadable(dir, &error),
+            label,
+        }),
     }
 }
 
 fn unreadable(dir: &Path, error: &io::Error) -> Result<Service, Vec<Problem>> {
     let reason = format!("cannot be read: {error}");
-    Err(vec![Problem::error(&dir.display().to_string(), (0, 0), "", reason)])
+    Err(vec![Problem::error(
+        &dir.display().to_string(),
+        (0, 0),
+        "",
+        reason,
+    )])
 }
 
 fn load(
@@ -132,9 +147,15 @@ fn digest(dir: &Path) -> io::Result<String> {
                 )));
             }
             let path = entry.path();
-            let name = path.strip_prefix(dir).unwrap_or(&path).to_string_lossy().into_owned();
+            let name = path
+                .strip_prefix(dir)
+                .unwrap_or(&path)
+                .to_string_lossy()
+                .into_owned();
             hashed.push((name, *Sha256::of(&fs::read(&path)?).as_bytes()));
         }
     }
-    Ok(digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))))
+    Ok(digest_of_files(
+        hashed.iter().map(|(name, hash)| (name.as_str(), *hash)),
+    ))
 }

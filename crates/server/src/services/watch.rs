@@ -29,8 +29,12 @@ impl DirectoryWatch {
     /// # Errors
     /// When the kernel gives no more watches.
     pub(crate) fn new(roots: &[PathBuf]) -> io::Result<Self> {
-        let inotify = crate::program::watched(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?)?;
-        let watch = Self { roots: roots.to_vec(), inotify };
+        let inotify =
+            crate::program::watched(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?)?;
+        let watch = Self {
+            roots: roots.to_vec(),
+            inotify,
+        };
         watch.cover();
         Ok(watch)
     }

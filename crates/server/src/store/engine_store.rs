@@ -1,9 +1,6 @@
 //! The writing side, as the engine sees it.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use trefoil_jobs::{
@@ -32,7 +29,11 @@ impl SqliteStore {
     /// Wraps a connection made by [`super::open_writer`].
     #[must_use]
     pub fn new(conn: Connection) -> Self {
-        Self { conn, names: HashMap::new(), poisoned: false }
+        Self {
+            conn,
+            names: HashMap::new(),
+            poisoned: false,
+        }
     }
 
     /// Opens a transaction. Nothing is locked until something is written.
@@ -77,7 +78,9 @@ impl SqliteStore {
     /// When it cannot.
     pub fn ping(&mut self) -> Result<(), StoreError> {
         // Takes the write lock and, with it, notices a full or failing disk.
-        self.conn.prepare_cached("UPDATE service_state SET paused = paused WHERE service = ''")?.execute([])?;
+        self.conn
+            .prepare_cached("UPDATE service_state SET paused = paused WHERE service = ''")?
+            .execute([])?;
         Ok(())
     }
 
@@ -89,7 +92,9 @@ impl SqliteStore {
         let mut statement = self.conn.prepare_cached(
             "SELECT id FROM job WHERE ended < ?1 AND parent IS NULL AND state IN (8, 9, 10) ORDER BY seq LIMIT ?2",
         )?;
-        let ids = statement.query_map(params![wall_ms, limit], |row| Ok(JobId::from_bytes(row.get(0)?)))?;
+        let ids = statement.query_map(params![wall_ms, limit], |row| {
+            Ok(JobId::from_bytes(row.get(0)?))
+        })?;
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
@@ -109,7 +114,9 @@ impl SqliteStore {
     }
 
     fn jobs(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Job>, StoreError> {
-        let mut statement = self.conn.prepare_cached(&format!("SELECT {COLUMNS} {FROM} {tail}"))?;
+        let mut statement = self
+            .conn
+            .prepare_cached(&format!("SELECT {COLUMNS} {FROM} {tail}"))?;
         let mut rows = statement.query(params)?;
         let mut jobs = Vec::new();
         while let Some(row) = rows.next()? {
@@ -119,7 +126,9 @@ impl SqliteStore {
     }
 
     fn write_labels(&self, job: &Job, spec: &Spec) -> Result<(), StoreError> {
-        let mut statement = self.conn.prepare_cached("INSERT INTO label (key, value, seq) VALUES (?1, ?2, ?3)")?;
+        let mut statement = self
+            .conn
+            .prepare_cached("INSERT INTO label (key, value, seq) VALUES (?1, ?2, ?3)")?;
         for (key, value) in &spec.labels {
             statement.execute(params![key, value, job.seq])?;
         }
@@ -198,7 +207,11 @@ impl JobStore for SqliteStore {
                 job.cancel,
                 job.counts.as_ref().map(json),
             ])?;
-        if changed == 1 { Ok(()) } else { Err(StoreError::Outdated(job.id)) }
+        if changed == 1 {
+            Ok(())
+        } else {
+            Err(StoreError::Outdated(job.id))
+        }
     }
 
     fn save_result(&mut self, job: &Job, outputs: &str) -> Result<(), StoreError> {
@@ -226,7 +239,9 @@ impl JobStore for SqliteStore {
     }
 
     fn save_labels(&mut self, job: &Job, spec: &Spec) -> Result<(), StoreError> {
-        self.conn.prepare_cached("DELETE FROM label WHERE seq = ?1")?.execute([job.seq])?;
+        self.conn
+            .prepare_cached("DELETE FROM label WHERE seq = ?1")?
+            .execute([job.seq])?;
         self.conn
             .prepare_cached("UPDATE spec SET json = ?2 WHERE seq = ?1")?
             .execute(params![job.seq, json(spec)])?;
@@ -242,17 +257,22 @@ impl JobStore for SqliteStore {
             .conn
             .prepare_cached("SELECT json FROM spec WHERE seq = ?1")?
             .query_row([job.seq], |row| row.get(0))?;
-        serde_json::from_str(&text).map_err(|error| StoreError::Damaged(format!("spec of job {}: {error}", job.id)))
+        serde_json::from_str(&text)
+            .map_err(|error| StoreError::Damaged(format!("spec of job {}: {error}", job.id)))
     }
 
     fn is_deleted(&mut self, id: JobId) -> Result<bool, StoreError> {
-        let mut statement = self.conn.prepare_cached("SELECT 1 FROM tombstone WHERE id = ?1")?;
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT 1 FROM tombstone WHERE id = ?1")?;
         Ok(statement.exists([id.as_bytes()])?)
     }
 
     fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<(), StoreError> {
         for table in ["job", "spec", "result", "attempt", "label", "file_use"] {
-            self.conn.prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?.execute([job.seq])?;
+            self.conn
+                .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?
+                .execute([job.seq])?;
         }
         self.conn
             .prepare_cached("DELETE FROM tombstone WHERE deleted < ?1")?
@@ -269,8 +289,15 @@ impl JobStore for SqliteStore {
              GROUP BY service, submitter) JOIN name s ON s.id = service JOIN name u ON u.id = submitter \
              ORDER BY s.text, u.text",
         )?;
-        let groups = statement
-            .query_map([], |row| Ok((GroupKey { service: row.get(0)?, submitter: row.get(1)? }, row.get(2)?)))?;
+        let groups = statement.query_map([], |row| {
+            Ok((
+                GroupKey {
+                    service: row.get(0)?,
+                    submitter: row.get(1)?,
+                },
+                row.get(2)?,
+            ))
+        })?;
         Ok(groups.collect::<Result<_, _>>()?)
     }
 
@@ -285,14 +312,20 @@ impl JobStore for SqliteStore {
                 id: JobId::from_bytes(row.get(0)?),
                 seq: row.get(1)?,
                 priority: row.get(2)?,
-                resources: Resources { milli_cpus: row.get(3)?, memory: row.get(4)? },
+                resources: Resources {
+                    milli_cpus: row.get(3)?,
+                    memory: row.get(4)?,
+                },
             })
         })?;
         Ok(candidates.collect::<Result<_, _>>()?)
     }
 
     fn active(&mut self) -> Result<Vec<Job>, StoreError> {
-        self.jobs("WHERE job.state IN (4, 5, 7) AND job.counts IS NULL ORDER BY job.seq", [])
+        self.jobs(
+            "WHERE job.state IN (4, 5, 7) AND job.counts IS NULL ORDER BY job.seq",
+            [],
+        )
     }
 
     fn due(&mut self, wall_ms: u64, limit: u32) -> Result<Vec<Job>, StoreError> {
@@ -316,7 +349,11 @@ impl JobStore for SqliteStore {
         after: Option<u32>,
         limit: u32,
     ) -> Result<Vec<Job>, StoreError> {
-        let states = states.iter().map(|state| (*state as u8).to_string()).collect::<Vec<_>>().join(",");
+        let states = states
+            .iter()
+            .map(|state| (*state as u8).to_string())
+            .collect::<Vec<_>>()
+            .join(",");
         self.jobs(
             &format!("WHERE job.parent = ?1 AND job.idx > ?2 AND job.state IN ({states}) ORDER BY job.idx LIMIT ?3"),
             params![parent.as_bytes(), after.map_or(-1, i64::from), limit],
@@ -335,7 +372,9 @@ impl JobStore for SqliteStore {
         wall_ms: u64,
         forget_before_ms: u64,
     ) -> Result<(), StoreError> {
-        self.conn.prepare_cached("DELETE FROM idempotency WHERE created < ?1")?.execute([forget_before_ms])?;
+        self.conn
+            .prepare_cached("DELETE FROM idempotency WHERE created < ?1")?
+            .execute([forget_before_ms])?;
         self.conn
             .prepare_cached(
                 "INSERT OR REPLACE INTO idempotency (submitter, key, fingerprint, first, count, batch, created) \
@@ -355,7 +394,11 @@ impl JobStore for SqliteStore {
 }
 
 /// What an idempotency key of a submitter stands for.
-pub(super) fn remembered(conn: &Connection, submitter: &str, key: &str) -> Result<Option<Remembered>, StoreError> {
+pub(super) fn remembered(
+    conn: &Connection,
+    submitter: &str,
+    key: &str,
+) -> Result<Option<Remembered>, StoreError> {
     let mut statement = conn.prepare_cached(
         "SELECT fingerprint, first, count, batch FROM idempotency WHERE submitter = ?1 AND key = ?2",
     )?;

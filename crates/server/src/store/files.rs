@@ -39,9 +39,11 @@ pub(super) fn file_of(row: &Row<'_>) -> rusqlite::Result<FileRow> {
 }
 
 pub(super) fn file(conn: &Connection, sha256: &Sha256) -> Result<Option<FileRow>, StoreError> {
-    let mut statement =
-        conn.prepare_cached("SELECT sha256, size, name, type, created FROM file WHERE sha256 = ?1")?;
-    Ok(statement.query_row([sha256.as_bytes()], file_of).optional()?)
+    let mut statement = conn
+        .prepare_cached("SELECT sha256, size, name, type, created FROM file WHERE sha256 = ?1")?;
+    Ok(statement
+        .query_row([sha256.as_bytes()], file_of)
+        .optional()?)
 }
 
 impl SqliteStore {
@@ -56,8 +58,15 @@ impl SqliteStore {
                  ON CONFLICT (sha256) DO UPDATE SET name = coalesce(name, excluded.name), \
                  type = coalesce(type, excluded.type)",
             )?
-            .execute(params![row.sha256.as_bytes(), row.size, row.name, row.media_type, row.created_ms])?;
-        file(&self.conn, &row.sha256)?.ok_or_else(|| StoreError::Damaged("a file row vanished".to_owned()))
+            .execute(params![
+                row.sha256.as_bytes(),
+                row.size,
+                row.name,
+                row.media_type,
+                row.created_ms
+            ])?;
+        file(&self.conn, &row.sha256)?
+            .ok_or_else(|| StoreError::Damaged("a file row vanished".to_owned()))
     }
 
     /// What is known of a file.
@@ -81,7 +90,9 @@ impl SqliteStore {
             .prepare_cached("SELECT 1 FROM file_use WHERE sha256 = ?1 LIMIT 1")?
             .exists([sha256.as_bytes()])?;
         if !used {
-            self.conn.prepare_cached("DELETE FROM file WHERE sha256 = ?1")?.execute([sha256.as_bytes()])?;
+            self.conn
+                .prepare_cached("DELETE FROM file WHERE sha256 = ?1")?
+                .execute([sha256.as_bytes()])?;
         }
         Ok(Some(!used))
     }
@@ -91,7 +102,9 @@ impl SqliteStore {
     /// # Errors
     /// When SQLite fails.
     pub fn service_states(&mut self) -> Result<Vec<(String, bool, bool)>, StoreError> {
-        let mut statement = self.conn.prepare_cached("SELECT service, paused, retired FROM service_state")?;
+        let mut statement = self
+            .conn
+            .prepare_cached("SELECT service, paused, retired FROM service_state")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -100,7 +113,12 @@ impl SqliteStore {
     ///
     /// # Errors
     /// When SQLite fails.
-    pub fn set_service_state(&mut self, service: &str, paused: bool, retired: bool) -> Result<(), StoreError> {
+    pub fn set_service_state(
+        &mut self,
+        service: &str,
+        paused: bool,
+        retired: bool,
+    ) -> Result<(), StoreError> {
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO service_state (service, paused, retired) VALUES (?1, ?2, ?3)")?
             .execute(params![service, paused, retired])?;
@@ -115,14 +133,25 @@ impl SqliteStore {
     }
 
     /// The files among the outputs of a job become known and are kept for it.
-    pub(super) fn adopt_output_files(&mut self, job: &Job, outputs: &str) -> Result<(), StoreError> {
+    pub(super) fn adopt_output_files(
+        &mut self,
+        job: &Job,
+        outputs: &str,
+    ) -> Result<(), StoreError> {
         if !outputs.contains("\"sha256\"") {
             return Ok(());
         }
-        let Ok(Value::Object(outputs)) = serde_json::from_str(outputs) else { return Ok(()) };
+        let Ok(Value::Object(outputs)) = serde_json::from_str(outputs) else {
+            return Ok(());
+        };
         for output in outputs.values() {
-            let (Some(sha256), Some(size)) = (output["sha256"].as_str(), output["size"].as_u64()) else { continue };
-            let Ok(parsed) = sha256.parse::<Sha256>() else { continue };
+            let (Some(sha256), Some(size)) = (output["sha256"].as_str(), output["size"].as_u64())
+            else {
+                continue;
+            };
+            let Ok(parsed) = sha256.parse::<Sha256>() else {
+                continue;
+            };
             let text = |member: &str| output[member].as_str().map(str::to_owned);
             let row = FileRow {
                 sha256: parsed,

@@ -90,18 +90,32 @@ impl Readers {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let pool = Arc::clone(&self.0);
-        let _permit = self.0.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        let _permit = self
+            .0
+            .permits
+            .acquire()
+            .await
+            .map_err(|_| StoreError::Closed)?;
         let work = move || {
-            let idle = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let idle = pool
+                .idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pop();
             let conn = idle.map_or_else(|| open_reader(&pool.path), Ok)?;
             // One snapshot for all that the query reads.
             conn.execute_batch("BEGIN")?;
             let answer = query(&conn);
             conn.execute_batch("COMMIT")?;
-            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(conn);
+            pool.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(conn);
             answer
         };
-        tokio::task::spawn_blocking(work).await.map_err(|error| StoreError::Damaged(error.to_string()))?
+        tokio::task::spawn_blocking(work)
+            .await
+            .map_err(|error| StoreError::Damaged(error.to_string()))?
     }
 
     /// A job.
@@ -118,10 +132,13 @@ impl Readers {
     /// When the store fails.
     pub async fn view(&self, id: JobId) -> Result<Result<JobView, bool>, StoreError> {
         self.read(move |conn| match job(conn, id)? {
-            Some(job) => Ok(Ok(JobView { spec: spec(conn, &job)?, job })),
-            None => {
-                Ok(Err(conn.prepare_cached("SELECT 1 FROM tombstone WHERE id = ?1")?.exists([id.as_bytes()])?))
-            }
+            Some(job) => Ok(Ok(JobView {
+                spec: spec(conn, &job)?,
+                job,
+            })),
+            None => Ok(Err(conn
+                .prepare_cached("SELECT 1 FROM tombstone WHERE id = ?1")?
+                .exists([id.as_bytes()])?)),
         })
         .await
     }
@@ -171,7 +188,8 @@ impl Readers {
         cursor: Option<u64>,
         limit: u32,
     ) -> Result<Page<JobView>, StoreError> {
-        self.read(move |conn| list(conn, &filter, cursor, limit)).await
+        self.read(move |conn| list(conn, &filter, cursor, limit))
+            .await
     }
 
     /// The ids of the jobs of a batch, in the order of its lines.
@@ -180,8 +198,10 @@ impl Readers {
     /// When the store fails.
     pub async fn batch(&self, batch: JobId) -> Result<Vec<JobId>, StoreError> {
         self.read(move |conn| {
-            let mut statement = conn.prepare_cached("SELECT id FROM job WHERE batch = ?1 ORDER BY idx")?;
-            let ids = statement.query_map([batch.as_bytes()], |row| Ok(JobId::from_bytes(row.get(0)?)))?;
+            let mut statement =
+                conn.prepare_cached("SELECT id FROM job WHERE batch = ?1 ORDER BY idx")?;
+            let ids = statement
+                .query_map([batch.as_bytes()], |row| Ok(JobId::from_bytes(row.get(0)?)))?;
             Ok(ids.collect::<Result<_, _>>()?)
         })
         .await
@@ -232,8 +252,13 @@ impl Readers {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn remembered(&self, submitter: Arc<str>, key: Arc<str>) -> Result<Option<Remembered>, StoreError> {
-        self.read(move |conn| remembered(conn, &submitter, &key)).await
+    pub async fn remembered(
+        &self,
+        submitter: Arc<str>,
+        key: Arc<str>,
+    ) -> Result<Option<Remembered>, StoreError> {
+        self.read(move |conn| remembered(conn, &submitter, &key))
+            .await
     }
 
     /// A page of files, newest first; `cursor` counts files.
@@ -267,12 +292,14 @@ impl Readers {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read(|conn| Ok(conn.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?)).await
+        self.read(|conn| Ok(conn.query_row("SELECT 1 FROM sqlite_schema LIMIT 1", [], |_| Ok(()))?))
+            .await
     }
 }
 
 fn job(conn: &Connection, id: JobId) -> Result<Option<Job>, StoreError> {
-    let mut statement = conn.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE job.id = ?1"))?;
+    let mut statement =
+        conn.prepare_cached(&format!("SELECT {COLUMNS} {FROM} WHERE job.id = ?1"))?;
     let mut rows = statement.query([id.as_bytes()])?;
     rows.next()?.map(job_of).transpose()
 }
@@ -281,7 +308,8 @@ fn spec(conn: &Connection, job: &Job) -> Result<Spec, StoreError> {
     let text: String = conn
         .prepare_cached("SELECT json FROM spec WHERE seq = ?1")?
         .query_row([job.seq], |row| row.get(0))?;
-    serde_json::from_str(&text).map_err(|error| StoreError::Damaged(format!("spec of job {}: {error}", job.id)))
+    serde_json::from_str(&text)
+        .map_err(|error| StoreError::Damaged(format!("spec of job {}: {error}", job.id)))
 }
 
 fn result(conn: &Connection, seq: u64) -> Result<Option<String>, StoreError> {
@@ -293,7 +321,11 @@ fn states_sql(states: &[State]) -> String {
     if states.is_empty() {
         return "1".to_owned();
     }
-    let numbers = states.iter().map(|state| (*state as u8).to_string()).collect::<Vec<_>>().join(",");
+    let numbers = states
+        .iter()
+        .map(|state| (*state as u8).to_string())
+        .collect::<Vec<_>>()
+        .join(",");
     format!("job.state IN ({numbers})")
 }
 
@@ -313,7 +345,10 @@ fn list(
     match &filter.service {
         Some(service) if service.contains(':') => clause("s.text = ?", Sql::Text(service.clone())),
         // ':' + 1 is ';': all versions of the key, by the index on names.
-        Some(key) => clause("s.text >= ? || ':' AND s.text < ? || ';'", Sql::Text(key.clone())),
+        Some(key) => clause(
+            "s.text >= ? || ':' AND s.text < ? || ';'",
+            Sql::Text(key.clone()),
+        ),
         None => {}
     }
     if let Some(submitter) = &filter.submitter {
@@ -339,7 +374,11 @@ fn list(
     if let Some(to) = filter.created_to_ms {
         clause("job.created < ?", int(to));
     }
-    let (order, beyond) = if filter.ascending { ("ASC", "job.seq > ?") } else { ("DESC", "job.seq < ?") };
+    let (order, beyond) = if filter.ascending {
+        ("ASC", "job.seq > ?")
+    } else {
+        ("DESC", "job.seq < ?")
+    };
     if let Some(cursor) = cursor {
         clause(beyond, int(cursor));
     }
@@ -358,7 +397,10 @@ fn list(
             break;
         }
         let job = job_of(row)?;
-        items.push(JobView { spec: spec(conn, &job)?, job });
+        items.push(JobView {
+            spec: spec(conn, &job)?,
+            job,
+        });
     }
     Ok(Page { items, next })
 }

@@ -40,7 +40,9 @@ pub(super) fn job_of(row: &Row<'_>) -> Result<Job, StoreError> {
         index: row.get(7)?,
         batch: id(row.get(8)?),
         attempt: row.get(9)?,
-        attempt_id: row.get::<_, Option<[u8; 16]>>(10)?.map(AttemptId::from_bytes),
+        attempt_id: row
+            .get::<_, Option<[u8; 16]>>(10)?
+            .map(AttemptId::from_bytes),
         worker: row.get(11)?,
         failures: row.get(12)?,
         crashes: row.get(13)?,
@@ -51,7 +53,10 @@ pub(super) fn job_of(row: &Row<'_>) -> Result<Job, StoreError> {
         ended_ms: row.get(18)?,
         wake_ms: row.get(19)?,
         deadline_ms: row.get(20)?,
-        resources: Resources { milli_cpus: row.get(21)?, memory: row.get(22)? },
+        resources: Resources {
+            milli_cpus: row.get(21)?,
+            memory: row.get(22)?,
+        },
         history: History::from_bytes(row.get(23)?).ok_or_else(|| damaged("job.history"))?,
         failure: failure.map(|text| failure_of(&text)).transpose()?,
         cancel: row.get(25)?,
@@ -62,7 +67,9 @@ pub(super) fn job_of(row: &Row<'_>) -> Result<Job, StoreError> {
 }
 
 pub(super) fn failure_of(text: &str) -> Result<Arc<Failure>, StoreError> {
-    serde_json::from_str::<Failure>(text).map(Arc::new).map_err(|_| damaged("job.failure"))
+    serde_json::from_str::<Failure>(text)
+        .map(Arc::new)
+        .map_err(|_| damaged("job.failure"))
 }
 
 pub(super) fn json<T: serde::Serialize>(value: &T) -> String {

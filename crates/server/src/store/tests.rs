@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 use trefoil_jobs::{
-    Axis, Capacity, Effect, Engine, Failure, FailureClass, Idempotency, Job, JobId, JobStore, Limits, Now, Outcome,
-    Resources, RetryPolicy, RunnerKind, Seed, ServiceStatus, Spec, State, Submission, Sweep, SweepMode,
-    memory::MemoryStore,
+    Axis, Capacity, Effect, Engine, Failure, FailureClass, Idempotency, Job, JobId, JobStore,
+    Limits, Now, Outcome, Resources, RetryPolicy, RunnerKind, Seed, ServiceStatus, Spec, State,
+    Submission, Sweep, SweepMode, memory::MemoryStore,
 };
 
 use super::*;
@@ -16,8 +16,17 @@ const SERVICES: [&str; 2] = ["a/b:1.0.0", "c:2.0.0"];
 
 #[derive(Debug, Clone)]
 enum Step {
-    Submit { service: usize, submitter: u8, priority: i8, kind: u8, labels: bool },
-    Keyed { key: u8, request: u8 },
+    Submit {
+        service: usize,
+        submitter: u8,
+        priority: i8,
+        kind: u8,
+        labels: bool,
+    },
+    Keyed {
+        key: u8,
+        request: u8,
+    },
     Sweep(u8),
     Begin(usize),
     Finish(usize, u8),
@@ -50,8 +59,16 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn submission(service: usize, submitter: u8, priority: i8, kind: u8) -> Submission {
     let limits = match kind {
-        1 => Limits { queue_ms: Some(900), deadline_ms: Some(2_000), ..Limits::default() },
-        2 => Limits { attempt_soft_ms: Some(300), attempt_ms: Some(500), ..Limits::default() },
+        1 => Limits {
+            queue_ms: Some(900),
+            deadline_ms: Some(2_000),
+            ..Limits::default()
+        },
+        2 => Limits {
+            attempt_soft_ms: Some(300),
+            attempt_ms: Some(500),
+            ..Limits::default()
+        },
         _ => Limits::default(),
     };
     Submission {
@@ -62,9 +79,15 @@ fn submission(service: usize, submitter: u8, priority: i8, kind: u8) -> Submissi
         strict: false,
         spec: Spec {
             inputs: RawValue::from_string(r#"{"x":"ä\u0000"}"#.to_owned()).unwrap(),
-            resources: Resources { milli_cpus: 1_000, memory: 5 },
+            resources: Resources {
+                milli_cpus: 1_000,
+                memory: 5,
+            },
             limits,
-            retry: RetryPolicy { factor: 1.5, ..RetryPolicy::default() },
+            retry: RetryPolicy {
+                factor: 1.5,
+                ..RetryPolicy::default()
+            },
             name: None,
             labels: BTreeMap::new(),
             files: vec!["ab".repeat(32)],
@@ -77,10 +100,18 @@ fn submission(service: usize, submitter: u8, priority: i8, kind: u8) -> Submissi
 
 fn outcome(how: u8) -> Outcome {
     match how {
-        0 | 1 => Outcome::Succeeded { outputs: r#"{"y":1}"#.into() },
+        0 | 1 => Outcome::Succeeded {
+            outputs: r#"{"y":1}"#.into(),
+        },
         2 => Outcome::Failed(Failure::new(FailureClass::Temporary, "later")),
-        3 => Outcome::Failed(Failure { exit_code: Some(3), ..Failure::new(FailureClass::Application, "no") }),
-        _ => Outcome::Lost { started: true, message: "gone".into() },
+        3 => Outcome::Failed(Failure {
+            exit_code: Some(3),
+            ..Failure::new(FailureClass::Application, "no")
+        }),
+        _ => Outcome::Lost {
+            started: true,
+            message: "gone".into(),
+        },
     }
 }
 
@@ -95,15 +126,38 @@ where
     S::Error: std::fmt::Debug,
 {
     let mut engine = Engine::new(store, Seed([5, 6]));
-    let now = Now { wall_ms: 1_000_000, mono_ms: 0 };
-    let total = Resources { milli_cpus: 2_000, memory: 100 };
-    engine.add_worker(now, &"w".into(), Capacity { kind: RunnerKind::Program, total, slots: 9 }, None);
+    let now = Now {
+        wall_ms: 1_000_000,
+        mono_ms: 0,
+    };
+    let total = Resources {
+        milli_cpus: 2_000,
+        memory: 100,
+    };
+    engine.add_worker(
+        now,
+        &"w".into(),
+        Capacity {
+            kind: RunnerKind::Program,
+            total,
+            slots: 9,
+        },
+        None,
+    );
     for (service, slots) in SERVICES.into_iter().zip([None, Some(1)]) {
-        let status = ServiceStatus { runner: Some(RunnerKind::Program), paused: false, retired: false, slots };
+        let status = ServiceStatus {
+            runner: Some(RunnerKind::Program),
+            paused: false,
+            retired: false,
+            slots,
+        };
         engine.set_service(&service.into(), status);
     }
     engine.recover(now).unwrap();
-    Side { engine, held: Vec::new() }
+    Side {
+        engine,
+        held: Vec::new(),
+    }
 }
 
 impl<S: JobStore> Side<S>
@@ -115,7 +169,13 @@ where
         let which = |which: usize| (!ids.is_empty()).then(|| ids[which % ids.len()]);
         let engine = &mut self.engine;
         let answer = match step {
-            Step::Submit { service, submitter, priority, kind, labels } => {
+            Step::Submit {
+                service,
+                submitter,
+                priority,
+                kind,
+                labels,
+            } => {
                 let mut submission = submission(*service, *submitter, *priority, *kind);
                 if *labels {
                     submission.spec.labels = BTreeMap::from([("k".to_owned(), "v".to_owned())]);
@@ -123,13 +183,19 @@ where
                 format!("{:?}", engine.submit(now, vec![submission], false, None))
             }
             Step::Keyed { key, request } => {
-                let idempotency = Idempotency { key: format!("k{key}").into(), fingerprint: [*request; 32] };
+                let idempotency = Idempotency {
+                    key: format!("k{key}").into(),
+                    fingerprint: [*request; 32],
+                };
                 let two = vec![submission(0, 0, 0, 0), submission(1, 0, 0, 0)];
                 format!("{:?}", engine.submit(now, two, true, Some(&idempotency)))
             }
             Step::Sweep(tasks) => {
                 let mut submission = submission(0, 1, 0, 0);
-                let axis = Axis { port: "x".into(), values: (0..*tasks).map(Into::into).collect() };
+                let axis = Axis {
+                    port: "x".into(),
+                    values: (0..*tasks).map(Into::into).collect(),
+                };
                 submission.spec.sweep = Some(Sweep::new(SweepMode::Zip, vec![axis], 100).unwrap());
                 format!("{:?}", engine.submit(now, vec![submission], false, None))
             }
@@ -139,14 +205,20 @@ where
             }
             Step::Finish(which, how) if !self.held.is_empty() => {
                 let (job, attempt) = self.held.remove(which % self.held.len());
-                format!("{:?}", engine.finished(now, job, attempt, Some(now.wall_ms), outcome(*how)))
+                format!(
+                    "{:?}",
+                    engine.finished(now, job, attempt, Some(now.wall_ms), outcome(*how))
+                )
             }
             Step::Cancel(n) => format!("{:?}", which(*n).map(|id| engine.cancel(now, id, "why"))),
             Step::Retry(n) => format!("{:?}", which(*n).map(|id| engine.retry(now, id))),
             Step::Patch(n, priority) => {
                 let labels = BTreeMap::from([("l".to_owned(), "w".to_owned())]);
                 let priority = Some(i32::from(*priority));
-                format!("{:?}", which(*n).map(|id| engine.patch(now, id, None, priority, Some(labels))))
+                format!(
+                    "{:?}",
+                    which(*n).map(|id| engine.patch(now, id, None, priority, Some(labels)))
+                )
             }
             Step::Delete(n) => format!("{:?}", which(*n).map(|id| engine.delete(now, id))),
             Step::Recover => {
@@ -173,17 +245,35 @@ where
     fn facts(&mut self, ids: &[JobId]) -> String {
         let store = self.engine.store();
         let jobs: Vec<Option<Job>> = ids.iter().map(|id| store.job(*id).unwrap()).collect();
-        let specs: Vec<_> = jobs.iter().flatten().map(|job| store.spec(job).unwrap()).collect();
-        let deleted: Vec<_> = ids.iter().map(|id| store.is_deleted(*id).unwrap()).collect();
+        let specs: Vec<_> = jobs
+            .iter()
+            .flatten()
+            .map(|job| store.spec(job).unwrap())
+            .collect();
+        let deleted: Vec<_> = ids
+            .iter()
+            .map(|id| store.is_deleted(*id).unwrap())
+            .collect();
         let mut backlog = store.backlog().unwrap();
         backlog.sort();
-        let windows: Vec<_> = backlog.iter().map(|(group, _)| store.window(group, 3).unwrap()).collect();
-        let tasks: Vec<_> =
-            ids.iter().map(|id| store.tasks(*id, &[State::Queued, State::Failed], Some(0), 2).unwrap()).collect();
+        let windows: Vec<_> = backlog
+            .iter()
+            .map(|(group, _)| store.window(group, 3).unwrap())
+            .collect();
+        let tasks: Vec<_> = ids
+            .iter()
+            .map(|id| {
+                store
+                    .tasks(*id, &[State::Queued, State::Failed], Some(0), 2)
+                    .unwrap()
+            })
+            .collect();
         let mut active = store.active().unwrap();
         active.sort_by_key(|job| job.seq);
         let wake = store.next_wake().unwrap();
-        format!("{jobs:?} {specs:?} {deleted:?} {backlog:?} {windows:?} {tasks:?} {active:?} {wake:?}")
+        format!(
+            "{jobs:?} {specs:?} {deleted:?} {backlog:?} {windows:?} {tasks:?} {active:?} {wake:?}"
+        )
     }
 }
 
@@ -241,10 +331,18 @@ fn an_outdated_write_is_refused() {
     let mut store = SqliteStore::new(open_writer(&directory.path().join("jobs.db")).unwrap());
     store.begin().unwrap();
     let mut engine = Engine::new(store, Seed([1, 1]));
-    let now = Now { wall_ms: 1, mono_ms: 1 };
-    let id = engine.submit(now, vec![submission(0, 0, 0, 0)], false, None).unwrap().first;
+    let now = Now {
+        wall_ms: 1,
+        mono_ms: 1,
+    };
+    let id = engine
+        .submit(now, vec![submission(0, 0, 0, 0)], false, None)
+        .unwrap()
+        .first;
     let mut job = engine.store().job(id).unwrap().unwrap();
     job.revision += 1;
     engine.store().save(&job).unwrap();
-    assert!(matches!(engine.store().save(&job), Err(StoreError::Outdated(outdated)) if outdated == id));
+    assert!(
+        matches!(engine.store().save(&job), Err(StoreError::Outdated(outdated)) if outdated == id)
+    );
 }

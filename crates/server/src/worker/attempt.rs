@@ -91,7 +91,9 @@ impl Programs {
         let outcome = match self.begin(&job, &spec, &dir, &stop).await {
             Err(outcome) => outcome,
             Ok((given, running, share)) => {
-                let outcome = self.attend(&job, &dir, given, running, stop, &mut pins).await;
+                let outcome = self
+                    .attend(&job, &dir, given, running, stop, &mut pins)
+                    .await;
                 drop(share);
                 outcome
             }
@@ -102,8 +104,16 @@ impl Programs {
     }
 
     /// Goes on with an attempt that an earlier platform started.
-    pub(crate) async fn resume(self: Arc<Self>, resumed: Resumed, stop: watch::Receiver<Stop>) -> AttemptId {
-        let Resumed { job, attempt, found } = resumed;
+    pub(crate) async fn resume(
+        self: Arc<Self>,
+        resumed: Resumed,
+        stop: watch::Receiver<Stop>,
+    ) -> AttemptId {
+        let Resumed {
+            job,
+            attempt,
+            found,
+        } = resumed;
         let mut pins = Vec::new();
         let dir = AttemptDir::new(&self.data, attempt);
         let begun_ms = job.started_ms.unwrap_or_else(crate::clock::wall_ms);
@@ -117,19 +127,32 @@ impl Programs {
             (Some(service), found) => {
                 // What the earlier platform wrote for the supervisor is what the program got.
                 let program = dir.program().ok();
-                let cpus = program.as_ref().and_then(|program| program.limits.cpus.clone()).unwrap_or_default();
+                let cpus = program
+                    .as_ref()
+                    .and_then(|program| program.limits.cpus.clone())
+                    .unwrap_or_default();
                 let reserved = f64::from(job.resources.milli_cpus) / 1000.0;
                 let _share = self.cpus.retake(reserved, cpus);
                 let (command, environment) =
                     program.map_or_else(Default::default, |program| (program.argv, program.env));
-                let given = Given { service, command, environment };
+                let given = Given {
+                    service,
+                    command,
+                    environment,
+                };
                 match found {
-                    Found::Running(running) => self.attend(&job, &dir, given, *running, stop, &mut pins).await,
+                    Found::Running(running) => {
+                        self.attend(&job, &dir, given, *running, stop, &mut pins)
+                            .await
+                    }
                     Found::Ended(exit) => {
                         let (final_, is_final) = watch::channel(true);
-                        let logged = self.follow(&job, &given.service, &dir, is_final, None).await;
+                        let logged = self
+                            .follow(&job, &given.service, &dir, is_final, None)
+                            .await;
                         drop(final_);
-                        self.conclude(&dir, given, exit, logged, false, &mut pins).await
+                        self.conclude(&dir, given, exit, logged, false, &mut pins)
+                            .await
                     }
                 }
             }
@@ -142,7 +165,10 @@ impl Programs {
     /// The service of a job, even if it was retired since: what it promised is still owed.
     fn service_of(&self, job: &Job) -> Option<Arc<Service>> {
         let id: ServiceId = job.service.parse().ok()?;
-        self.services.snapshot().get(&id).map(|entry| Arc::clone(&entry.service))
+        self.services
+            .snapshot()
+            .get(&id)
+            .map(|entry| Arc::clone(&entry.service))
     }
 
     /// Prepares the folders and starts the program.
@@ -154,18 +180,32 @@ impl Programs {
         stop: &watch::Receiver<Stop>,
     ) -> Result<(Given, Running, CpuShare), Outcome> {
         let service = self.service_of(job).ok_or_else(|| gone(job))?;
-        let Some(run) = service.run.clone() else { return Err(gone(job)) };
-        let RunKind::Program { command } = &run.kind else { return Err(gone(job)) };
-        let inputs: Map<String, Value> = serde_json::from_str(spec.inputs.get()).unwrap_or_default();
+        let Some(run) = service.run.clone() else {
+            return Err(gone(job));
+        };
+        let RunKind::Program { command } = &run.kind else {
+            return Err(gone(job));
+        };
+        let inputs: Map<String, Value> =
+            serde_json::from_str(spec.inputs.get()).unwrap_or_default();
         let files = self.input_files(&service, &inputs).await?;
         let ports = port_specs(&service.metadata.inputs);
         let (to, given_inputs) = (dir.clone(), inputs.clone());
         let prepared = blocking(move || folder::prepare(&to, &ports, &given_inputs, &files)).await;
         let inputs = prepared
             .and_then(|prepared| prepared.map_err(|error| error.to_string()))
-            .map_err(|error| failed(FailureClass::Temporary, format!("cannot prepare the attempt: {error}")))?;
+            .map_err(|error| {
+                failed(
+                    FailureClass::Temporary,
+                    format!("cannot prepare the attempt: {error}"),
+                )
+            })?;
         let share = self.cpus.take(f64::from(job.resources.milli_cpus) / 1000.0);
-        let ids = (job.id.to_string(), dir.id().to_owned(), job.service.to_string());
+        let ids = (
+            job.id.to_string(),
+            dir.id().to_owned(),
+            job.service.to_string(),
+        );
         let context = Context {
             job_id: &ids.0,
             attempt: job.attempt,
@@ -194,15 +234,39 @@ impl Programs {
             .start(dir, &program)
             .await
             .map_err(|error| failed(FailureClass::Rejected, error.to_string()))?;
-        Ok((Given { service, command, environment }, running, share))
+        Ok((
+            Given {
+                service,
+                command,
+                environment,
+            },
+            running,
+            share,
+        ))
     }
 
-    async fn input_files(&self, service: &Service, inputs: &Map<String, Value>) -> Result<Vec<InputFile>, Outcome> {
+    async fn input_files(
+        &self,
+        service: &Service,
+        inputs: &Map<String, Value>,
+    ) -> Result<Vec<InputFile>, Outcome> {
         let mut files = Vec::new();
         for file in file_refs(service, inputs) {
-            let source = file.sha256.parse::<Sha256>().map(|sha256| self.files.path(&sha256));
-            let source = source.map_err(|_| failed(FailureClass::Rejected, format!("bad file for {}", file.port)))?;
-            files.push(InputFile { port: file.port, source, file_name: file.name });
+            let source = file
+                .sha256
+                .parse::<Sha256>()
+                .map(|sha256| self.files.path(&sha256));
+            let source = source.map_err(|_| {
+                failed(
+                    FailureClass::Rejected,
+                    format!("bad file for {}", file.port),
+                )
+            })?;
+            files.push(InputFile {
+                port: file.port,
+                source,
+                file_name: file.name,
+            });
         }
         Ok(files)
     }
@@ -217,7 +281,10 @@ impl Programs {
         mut stop: watch::Receiver<Stop>,
         pins: &mut Vec<Pin>,
     ) -> Outcome {
-        let (id, attempt) = (job.id, job.attempt_id.expect("a running job has an attempt"));
+        let (id, attempt) = (
+            job.id,
+            job.attempt_id.expect("a running job has an attempt"),
+        );
         if !tell_started(&self.engine, id, attempt).await {
             let _ = running.kill().await;
         }
@@ -268,10 +335,16 @@ impl Programs {
     ) -> io::Result<Logged> {
         let limit = service.run.as_ref().map_or(u64::MAX, |run| run.limits.log);
         let custom = service.progress().map(|pattern| pattern.as_str());
-        let mut parser = ProgressParser::new(custom).or_else(|_| ProgressParser::new(None)).map_err(io::Error::other)?;
+        let mut parser = ProgressParser::new(custom)
+            .or_else(|_| ProgressParser::new(None))
+            .map_err(io::Error::other)?;
         let mut log = self.logs.follow(&dir.log(), 0, is_final).await?;
         let mut hasher = Hasher::new();
-        let mut logged = Logged { digest: LogDigest::default(), tail: Vec::new(), too_long: false };
+        let mut logged = Logged {
+            digest: LogDigest::default(),
+            tail: Vec::new(),
+            too_long: false,
+        };
         let mut newest: Option<Progress> = None;
         let mut tell_at = Instant::now();
         let mut alive = false;
@@ -317,13 +390,23 @@ impl Programs {
         pins: &mut Vec<Pin>,
     ) -> Outcome {
         if let End::Lost(message) = &exit.end {
-            return Outcome::Lost { started: true, message: message.clone() };
+            return Outcome::Lost {
+                started: true,
+                message: message.clone(),
+            };
         }
         let logged = match logged {
             Ok(logged) => logged,
-            Err(error) => return Outcome::Lost { started: true, message: format!("its log cannot be read: {error}") },
+            Err(error) => {
+                return Outcome::Lost {
+                    started: true,
+                    message: format!("its log cannot be read: {error}"),
+                };
+            }
         };
-        let outcome = self.outcome(&given.service, dir, &exit, &logged, stopped, pins).await;
+        let outcome = self
+            .outcome(&given.service, dir, &exit, &logged, stopped, pins)
+            .await;
         let kept = AttemptReport {
             outcome: outcome.clone(),
             exit: Some(exit),
@@ -350,7 +433,10 @@ impl Programs {
         });
         match written.await {
             Ok(Ok(())) => outcome,
-            Ok(Err(error)) => failed(FailureClass::Temporary, format!("the attempt's report was not kept: {error}")),
+            Ok(Err(error)) => failed(
+                FailureClass::Temporary,
+                format!("the attempt's report was not kept: {error}"),
+            ),
             Err(error) => failed(FailureClass::Temporary, error),
         }
     }
@@ -365,7 +451,10 @@ impl Programs {
         pins: &mut Vec<Pin>,
     ) -> Outcome {
         let lines = tail_lines(&logged.tail);
-        let failure = |class, message: String| Failure { log_tail: lines.clone(), ..Failure::new(class, message) };
+        let failure = |class, message: String| Failure {
+            log_tail: lines.clone(),
+            ..Failure::new(class, message)
+        };
         if logged.too_long {
             let limit = service.run.as_ref().map_or(0, |run| run.limits.log);
             let message = format!("the log grew beyond its limit of {limit} bytes");
@@ -376,17 +465,33 @@ impl Programs {
             End::Exited(0) => match self.collect(service, dir).await {
                 Ok((outputs, stored)) => {
                     pins.extend(stored);
-                    Outcome::Succeeded { outputs: outputs.into() }
+                    Outcome::Succeeded {
+                        outputs: outputs.into(),
+                    }
                 }
                 Err(_) if asked => Outcome::Stopped,
-                Err(bad) => Outcome::Failed(Failure { log_tail: lines, exit_code: Some(0), ..bad }),
+                Err(bad) => Outcome::Failed(Failure {
+                    log_tail: lines,
+                    exit_code: Some(0),
+                    ..bad
+                }),
             },
             _ if asked => Outcome::Stopped,
             End::Exited(code) => {
-                let retry = service.run.as_ref().is_some_and(|run| run.retry.retry_exit_codes.contains(code));
-                let class = if *code == 75 || retry { FailureClass::Temporary } else { FailureClass::Application };
+                let retry = service
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.retry.retry_exit_codes.contains(code));
+                let class = if *code == 75 || retry {
+                    FailureClass::Temporary
+                } else {
+                    FailureClass::Application
+                };
                 let message = format!("the program exited with code {code}");
-                Outcome::Failed(Failure { exit_code: Some(*code), ..failure(class, message) })
+                Outcome::Failed(Failure {
+                    exit_code: Some(*code),
+                    ..failure(class, message)
+                })
             }
             End::Signaled(signal) => {
                 let hint = "if it needs more memory than it reserves, raise [resources] memory in service.toml";
@@ -399,32 +504,61 @@ impl Programs {
             }
             End::ExecFailed(reason) => Outcome::Failed(Failure {
                 hint: Some("check run.command in service.toml".to_owned()),
-                ..failure(FailureClass::Rejected, format!("the program could not be started: {reason}"))
+                ..failure(
+                    FailureClass::Rejected,
+                    format!("the program could not be started: {reason}"),
+                )
             }),
-            End::Lost(message) => Outcome::Lost { started: true, message: message.clone() },
+            End::Lost(message) => Outcome::Lost {
+                started: true,
+                message: message.clone(),
+            },
         }
     }
 
     /// Takes the outputs into the store; the text of the outputs object.
-    async fn collect(&self, service: &Arc<Service>, dir: &AttemptDir) -> Result<(String, Vec<Pin>), Failure> {
+    async fn collect(
+        &self,
+        service: &Arc<Service>,
+        dir: &AttemptDir,
+    ) -> Result<(String, Vec<Pin>), Failure> {
         let (service, dir, files) = (Arc::clone(service), dir.clone(), self.files.clone());
         let collected = blocking(move || collect_outputs(&service, &dir, &files)).await;
         collected.unwrap_or_else(|error| Err(Failure::new(FailureClass::Temporary, error)))
     }
 }
 
-fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Result<(String, Vec<Pin>), Failure> {
-    let limit = service.run.as_ref().map_or(u64::MAX, |run| run.limits.outputs);
-    let collected = folder::collect(dir, &port_specs(&service.metadata.outputs), limit)
-        .map_err(|bad| Failure { port: bad.port.clone(), ..Failure::new(FailureClass::BadOutputs, bad.to_string()) })?;
+fn collect_outputs(
+    service: &Service,
+    dir: &AttemptDir,
+    files: &FileStore,
+) -> Result<(String, Vec<Pin>), Failure> {
+    let limit = service
+        .run
+        .as_ref()
+        .map_or(u64::MAX, |run| run.limits.outputs);
+    let collected =
+        folder::collect(dir, &port_specs(&service.metadata.outputs), limit).map_err(|bad| {
+            Failure {
+                port: bad.port.clone(),
+                ..Failure::new(FailureClass::BadOutputs, bad.to_string())
+            }
+        })?;
     let mut outputs = collected.values;
     let mut pins = Vec::new();
     for file in collected.files {
         let stored = files.ingest(&file.path).map_err(|error| {
             let message = format!("output {} was not kept: {error}", file.port);
-            Failure { port: Some(file.port.clone()), ..Failure::new(FailureClass::Temporary, message) }
+            Failure {
+                port: Some(file.port.clone()),
+                ..Failure::new(FailureClass::Temporary, message)
+            }
         })?;
-        let media_type = service.metadata.outputs.get(&file.port).and_then(media_type);
+        let media_type = service
+            .metadata
+            .outputs
+            .get(&file.port)
+            .and_then(media_type);
         let sha256 = stored.sha256.to_string();
         let mut value = json!({ "sha256": sha256, "size": stored.size, "name": file.name });
         if let Some(media_type) = media_type {
@@ -438,17 +572,34 @@ fn collect_outputs(service: &Service, dir: &AttemptDir, files: &FileStore) -> Re
         outputs.entry(key).or_insert(Value::Null);
     }
     let outputs = validate_outputs(service, outputs).map_err(|violations| {
-        let message = violations.iter().take(5).map(|v| format!("{}: {}", v.pointer, v.detail)).collect::<Vec<_>>();
-        let port = violations.first().and_then(|v| v.pointer.split('/').nth(1)).map(str::to_owned);
-        Failure { port, ..Failure::new(FailureClass::BadOutputs, message.join("; ")) }
+        let message = violations
+            .iter()
+            .take(5)
+            .map(|v| format!("{}: {}", v.pointer, v.detail))
+            .collect::<Vec<_>>();
+        let port = violations
+            .first()
+            .and_then(|v| v.pointer.split('/').nth(1))
+            .map(str::to_owned);
+        Failure {
+            port,
+            ..Failure::new(FailureClass::BadOutputs, message.join("; "))
+        }
     })?;
     Ok((Value::Object(outputs).to_string(), pins))
 }
 
 fn media_type(port: &trefoil_director::Port) -> Option<String> {
     match &port.kind {
-        PortKind::Data(patterns) => patterns.first().map(ToString::to_string).filter(|text| !text.contains('*')),
-        PortKind::Number | PortKind::Integer | PortKind::Boolean | PortKind::String | PortKind::Schema(_) => None,
+        PortKind::Data(patterns) => patterns
+            .first()
+            .map(ToString::to_string)
+            .filter(|text| !text.contains('*')),
+        PortKind::Number
+        | PortKind::Integer
+        | PortKind::Boolean
+        | PortKind::String
+        | PortKind::Schema(_) => None,
     }
 }
 
@@ -465,8 +616,15 @@ fn port_specs(ports: &Ports) -> Vec<PortSpec> {
 
 /// `{service_dir}` is replaced; a program with a slash is relative to the service's directory.
 fn resolve_command(command: &[String], service: &Service) -> Vec<String> {
-    let dir = service.source.dir().map(|dir| dir.display().to_string()).unwrap_or_default();
-    let mut command: Vec<String> = command.iter().map(|part| part.replace("{service_dir}", &dir)).collect();
+    let dir = service
+        .source
+        .dir()
+        .map(|dir| dir.display().to_string())
+        .unwrap_or_default();
+    let mut command: Vec<String> = command
+        .iter()
+        .map(|part| part.replace("{service_dir}", &dir))
+        .collect();
     if let Some(program) = command.first_mut()
         && program.contains('/')
         && !program.starts_with('/')
@@ -481,16 +639,26 @@ fn failed(class: FailureClass, message: String) -> Outcome {
 }
 
 fn gone(job: &Job) -> Outcome {
-    failed(FailureClass::Rejected, format!("the service {} is not here any more", job.service))
+    failed(
+        FailureClass::Rejected,
+        format!("the service {} is not here any more", job.service),
+    )
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    spawn_blocking(work).await.map_err(|error| error.to_string())
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, String> {
+    spawn_blocking(work)
+        .await
+        .map_err(|error| error.to_string())
 }
 
 async fn tell_started(engine: &EngineHandle, id: JobId, attempt: AttemptId) -> bool {
     loop {
-        match engine.call(move |engine, now| engine.started(now, id, attempt)).await {
+        match engine
+            .call(move |engine, now| engine.started(now, id, attempt))
+            .await
+        {
             Ok(current) => return current,
             Err(crate::engine_thread::CallError::Store(StoreError::Closed)) => return true,
             Err(error) => {
@@ -502,7 +670,9 @@ async fn tell_started(engine: &EngineHandle, id: JobId, attempt: AttemptId) -> b
 }
 
 async fn tell_progress(engine: &EngineHandle, job: &Job, progress: Option<Progress>) {
-    let Some(attempt) = job.attempt_id else { return };
+    let Some(attempt) = job.attempt_id else {
+        return;
+    };
     let id = job.id;
     let progress = progress.map(|progress| (progress.fraction, progress.message.map(Arc::from)));
     let told = engine.call(move |engine, now| {
@@ -523,14 +693,24 @@ fn keep_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
 fn tail_lines(tail: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(tail);
     let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..].iter().map(|line| (*line).to_owned()).collect()
+    lines[lines.len().saturating_sub(TAIL_LINES)..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
 }
 
 fn log_files(dir: &AttemptDir) -> BTreeMap<String, u64> {
-    let Ok(entries) = std::fs::read_dir(dir.logs()) else { return BTreeMap::new() };
+    let Ok(entries) = std::fs::read_dir(dir.logs()) else {
+        return BTreeMap::new();
+    };
     entries
         .filter_map(Result::ok)
-        .filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.metadata().ok()?.len())))
+        .filter_map(|entry| {
+            Some((
+                entry.file_name().into_string().ok()?,
+                entry.metadata().ok()?.len(),
+            ))
+        })
         .take(1_000)
         .collect()
 }

@@ -56,7 +56,9 @@ fn temporary_directory() -> anyhow::Result<std::path::PathBuf> {
         match std::fs::create_dir(&path) {
             Ok(()) => return Ok(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error).with_context(|| format!("cannot create {}", path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot create {}", path.display()));
+            }
         }
     }
     anyhow::bail!("no free name for a directory in {}", base.display())
@@ -69,7 +71,10 @@ fn in_directory(ui: &Ui, options: DemoOptions, directory: &Path) -> anyhow::Resu
     let runtime = runtime()?;
     let platform = runtime.block_on(Platform::start(&settings))?;
     let url = platform.url();
-    ui.note(&format!("the platform is up at {url}, its data in {}", directory.display()));
+    ui.note(&format!(
+        "the platform is up at {url}, its data in {}",
+        directory.display()
+    ));
     // The platform lives on the runtime's threads; this one is its client and knows only its address.
     let client = Client::new(&url, Some("demo"))?;
     let shown = show(ui, &client);
@@ -83,9 +88,18 @@ fn in_directory(ui: &Ui, options: DemoOptions, directory: &Path) -> anyhow::Resu
 
 fn settings(directory: &Path, services: &Path) -> anyhow::Result<Settings> {
     // Neither a file nor the environment: a demo is the same everywhere.
-    let inputs = config::Inputs { directory: directory.to_owned(), ..config::Inputs::default() };
+    let inputs = config::Inputs {
+        directory: directory.to_owned(),
+        ..config::Inputs::default()
+    };
     let loaded = config::load(&inputs).map_err(|errors| {
-        anyhow::anyhow!(errors.iter().map(|error| error.message.clone()).collect::<Vec<_>>().join("; "))
+        anyhow::anyhow!(
+            errors
+                .iter()
+                .map(|error| error.message.clone())
+                .collect::<Vec<_>>()
+                .join("; ")
+        )
     })?;
     let mut settings = loaded.settings;
     settings.http_listen.set_port(0);
@@ -107,7 +121,11 @@ fn show(ui: &Ui, client: &Client) -> anyhow::Result<ExitCode> {
     } else {
         let mut table = Table::new(&["", "COMPUTED", "FOUND", "EXPECTED", "REFERENCE"]);
         for check in &checks {
-            let (mark, style) = if check.holds { ("ok", Style::Green) } else { ("FAILED", Style::Red) };
+            let (mark, style) = if check.holds {
+                ("ok", Style::Green)
+            } else {
+                ("FAILED", Style::Red)
+            };
             table.row([
                 Cell::styled(mark, style),
                 check.what.into(),
@@ -117,9 +135,17 @@ fn show(ui: &Ui, client: &Client) -> anyhow::Result<ExitCode> {
             ]);
         }
         ui.table(&table)?;
-        ui.line(&format!("{} of {} hold", checks.len() - failed, checks.len()))?;
+        ui.line(&format!(
+            "{} of {} hold",
+            checks.len() - failed,
+            checks.len()
+        ))?;
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Leaves the platform running until somebody ends it, with lines to try.
@@ -128,7 +154,9 @@ fn keep(ui: &Ui, runtime: &tokio::runtime::Runtime, url: &str) -> anyhow::Result
         String::new(),
         "The platform goes on until Ctrl-C. Try:".to_owned(),
         format!("  curl {url}/v1/services"),
-        format!("  curl -d '{{\"diameter\": 600}}' -H 'content-type: application/json' {url}/v1/call/nerve/hh-axon/run"),
+        format!(
+            "  curl -d '{{\"diameter\": 600}}' -H 'content-type: application/json' {url}/v1/call/nerve/hh-axon/run"
+        ),
         format!(
             "  curl -i -d '{{\"input_2\": 20}}' -H 'content-type: application/json' -H 'prefer: respond-async' \
              {url}/v1/call/test/sleeper/run"
@@ -142,7 +170,8 @@ fn keep(ui: &Ui, runtime: &tokio::runtime::Runtime, url: &str) -> anyhow::Result
     }
     let (tell, told) = oneshot::channel::<()>();
     runtime.block_on(async {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        let mut terminate =
+            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         tokio::select! {
             done = tokio::signal::ctrl_c() => done?,
             _ = terminate.recv() => {}

@@ -42,10 +42,19 @@ fn compute(ui: &Ui, client: &Client, title: &str, body: &Value) -> anyhow::Resul
 }
 
 fn number(value: &Value) -> anyhow::Result<f64> {
-    value.as_f64().with_context(|| format!("{value} is not a number"))
+    value
+        .as_f64()
+        .with_context(|| format!("{value} is not a number"))
 }
 
-fn near(what: &'static str, found: f64, unit: &str, expected: f64, within: f64, reference: &'static str) -> Check {
+fn near(
+    what: &'static str,
+    found: f64,
+    unit: &str,
+    expected: f64,
+    within: f64,
+    reference: &'static str,
+) -> Check {
     Check {
         what,
         found: format!("{found:.3}{unit}"),
@@ -56,21 +65,55 @@ fn near(what: &'static str, found: f64, unit: &str, expected: f64, within: f64, 
 }
 
 fn exactly(what: &'static str, found: &Value, expected: &Value, reference: &'static str) -> Check {
-    Check { what, found: found.to_string(), expected: expected.to_string(), reference, holds: found == expected }
+    Check {
+        what,
+        found: found.to_string(),
+        expected: expected.to_string(),
+        reference,
+        holds: found == expected,
+    }
 }
 
 fn nerve(ui: &Ui, client: &Client) -> anyhow::Result<Vec<Check>> {
-    let body = json!({"service": "nerve/hh-axon:1", "inputs": {"diameter": 476, "temperature": 18.5}});
-    let (id, warm) = compute(ui, client, "nerve/hh-axon: a squid giant axon of 476 um at 18.5 degC", &body)?;
+    let body =
+        json!({"service": "nerve/hh-axon:1", "inputs": {"diameter": 476, "temperature": 18.5}});
+    let (id, warm) = compute(
+        ui,
+        client,
+        "nerve/hh-axon: a squid giant axon of 476 um at 18.5 degC",
+        &body,
+    )?;
     let body = json!({"service": "nerve/hh-axon:1", "inputs": {"temperature": 6.3}});
     let (_, cold) = compute(ui, client, "nerve/hh-axon: the same at 6.3 degC", &body)?;
     ui.note("rerunning the first job to compare its outputs");
-    let rerun: Value = client.post(&format!("/v1/jobs/{id}:rerun")).send()?.json()?;
+    let rerun: Value = client
+        .post(&format!("/v1/jobs/{id}:rerun"))
+        .send()?
+        .json()?;
     let again = wait::until_ended(ui, client, &text_of(&rerun, "id"), None, None)?;
     Ok(vec![
-        near("conduction velocity at 18.5 degC", number(&warm["velocity"])?, " m/s", 18.75, 0.1, HODGKIN_HUXLEY),
-        near("conduction velocity at 6.3 degC", number(&cold["velocity"])?, " m/s", 12.33, 0.1, "NEURON 9.0.2: 12.33 m/s"),
-        exactly("a rerun gives the same outputs", &again["rerun"]["identical"], &json!(true), "determinism"),
+        near(
+            "conduction velocity at 18.5 degC",
+            number(&warm["velocity"])?,
+            " m/s",
+            18.75,
+            0.1,
+            HODGKIN_HUXLEY,
+        ),
+        near(
+            "conduction velocity at 6.3 degC",
+            number(&cold["velocity"])?,
+            " m/s",
+            12.33,
+            0.1,
+            "NEURON 9.0.2: 12.33 m/s",
+        ),
+        exactly(
+            "a rerun gives the same outputs",
+            &again["rerun"]["identical"],
+            &json!(true),
+            "determinism",
+        ),
     ])
 }
 
@@ -83,22 +126,42 @@ fn sweep(ui: &Ui, client: &Client) -> anyhow::Result<Check> {
     });
     let id = submit(client, &body)?;
     wait::until_ended(ui, client, &id, None, None)?;
-    let result: Value = client.get(&format!("/v1/jobs/{id}/result")).query("swept", "true").send()?.json()?;
-    let tasks = result["items"].as_array().context("a sweep's result has items")?;
-    ensure!(tasks.len() == 12, "the sweep has {} tasks, not 12", tasks.len());
+    let result: Value = client
+        .get(&format!("/v1/jobs/{id}/result"))
+        .query("swept", "true")
+        .send()?
+        .json()?;
+    let tasks = result["items"]
+        .as_array()
+        .context("a sweep's result has items")?;
+    ensure!(
+        tasks.len() == 12,
+        "the sweep has {} tasks, not 12",
+        tasks.len()
+    );
     let mut points = Vec::new();
     for task in tasks {
         let diameter = number(&task["inputs"]["diameter"])?;
         points.push((diameter.ln(), number(&task["outputs"]["velocity"])?.ln()));
     }
-    Ok(near("log-log slope of velocity over diameter", slope(&points), "", 0.5, 0.005, CABLE_THEORY))
+    Ok(near(
+        "log-log slope of velocity over diameter",
+        slope(&points),
+        "",
+        0.5,
+        0.005,
+        CABLE_THEORY,
+    ))
 }
 
 fn slope(points: &[(f64, f64)]) -> f64 {
     let count = points.len() as f64;
     let mean = |part: fn(&(f64, f64)) -> f64| points.iter().map(part).sum::<f64>() / count;
     let (mean_x, mean_y) = (mean(|point| point.0), mean(|point| point.1));
-    let covariance: f64 = points.iter().map(|(x, y)| (x - mean_x) * (y - mean_y)).sum();
+    let covariance: f64 = points
+        .iter()
+        .map(|(x, y)| (x - mean_x) * (y - mean_y))
+        .sum();
     let variance: f64 = points.iter().map(|(x, _)| (x - mean_x).powi(2)).sum();
     covariance / variance
 }
@@ -121,14 +184,30 @@ fn heart(ui: &Ui, client: &Client) -> anyhow::Result<Vec<Check>> {
             &json!([190, 518, 848]),
             "SciPy find_peaks on PyWavelets' ecg",
         ),
-        near("heart rate if 360 samples are a second", number(&outputs["heart_rate"])?, " bpm", 65.65, 0.01, "RR 328 and 330 samples"),
-        exactly("lines of the table of peaks", &json!(peaks.lines().count()), &json!(4), "a header and three peaks"),
+        near(
+            "heart rate if 360 samples are a second",
+            number(&outputs["heart_rate"])?,
+            " bpm",
+            65.65,
+            0.01,
+            "RR 328 and 330 samples",
+        ),
+        exactly(
+            "lines of the table of peaks",
+            &json!(peaks.lines().count()),
+            &json!(4),
+            "a header and three peaks",
+        ),
     ])
 }
 
 fn download(client: &Client, sha256: &str) -> anyhow::Result<String> {
     let mut text = String::new();
-    client.get(&format!("/v1/files/{sha256}/content")).send()?.into_reader().read_to_string(&mut text)?;
+    client
+        .get(&format!("/v1/files/{sha256}/content"))
+        .send()?
+        .into_reader()
+        .read_to_string(&mut text)?;
     Ok(text)
 }
 
@@ -157,7 +236,10 @@ fn function(ui: &Ui, client: &Client) -> anyhow::Result<Check> {
 
 fn sleeper(ui: &Ui, client: &Client) -> anyhow::Result<Vec<Check>> {
     ui.note("test/sleeper: failing on demand");
-    let id = submit(client, &json!({"service": "test/sleeper:2", "inputs": {"input_2": 0.2, "input_3": true, "lines": 5}}))?;
+    let id = submit(
+        client,
+        &json!({"service": "test/sleeper:2", "inputs": {"input_2": 0.2, "input_3": true, "lines": 5}}),
+    )?;
     let failed = wait::until_ended(ui, client, &id, None, None)?;
     let answer = client.get(&format!("/v1/jobs/{id}/result")).send();
     let status = match answer {
@@ -166,13 +248,26 @@ fn sleeper(ui: &Ui, client: &Client) -> anyhow::Result<Vec<Check>> {
         Ok(answer) => answer.status(),
     };
     ui.note("test/sleeper: canceling a long sleep");
-    let id = submit(client, &json!({"service": "test/sleeper:2", "inputs": {"input_2": 600}}))?;
+    let id = submit(
+        client,
+        &json!({"service": "test/sleeper:2", "inputs": {"input_2": 600}}),
+    )?;
     wait_for_running(client, &id)?;
     client.post(&format!("/v1/jobs/{id}:cancel")).send()?;
     let canceled = wait::until_ended(ui, client, &id, None, None)?;
     Ok(vec![
-        exactly("a failure is told as one", &json!([failed["state"], failed["error"]["class"], status]), &json!(["failed", "application", 422]), "docs: jobs"),
-        exactly("a canceled job ends as such", &canceled["state"], &json!("canceled"), "docs: jobs"),
+        exactly(
+            "a failure is told as one",
+            &json!([failed["state"], failed["error"]["class"], status]),
+            &json!(["failed", "application", 422]),
+            "docs: jobs",
+        ),
+        exactly(
+            "a canceled job ends as such",
+            &canceled["state"],
+            &json!("canceled"),
+            "docs: jobs",
+        ),
     ])
 }
 
