@@ -18,8 +18,8 @@ use anyhow::{Context as _, ensure};
 use serde_json::{Value, json};
 
 use crate::{
-    Options, disk, peers,
-    report::{Report, quantile},
+    Options, peers,
+    report::Report,
     server::{Launch, pause},
 };
 
@@ -51,8 +51,6 @@ pub(crate) struct Bench {
     quick: bool,
     rounds: u32,
     report: Report,
-    /// Seconds of one small append until it is on disk: median and 99 %.
-    floor: (f64, f64),
 }
 
 impl Bench {
@@ -79,8 +77,6 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         .prefix("bench-")
         .tempdir_in(target)?;
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let times = disk::sync_times(scratch.path(), if options.quick { 100 } else { 500 })?;
-    let floor = (quantile(&times, 0.5), quantile(&times, 0.99));
     let mut bench = Bench {
         launch: Launch {
             binary,
@@ -93,14 +89,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             options.rounds.max(1)
         },
         report: Report::default(),
-        floor,
     };
-    bench
-        .report
-        .add("disk", "append 4 KiB and sync, p50", "ms", floor.0 * 1e3);
-    bench
-        .report
-        .add("disk", "append 4 KiB and sync, p99", "ms", floor.1 * 1e3);
     let begun = Instant::now();
     for (case, measure) in CASES {
         if options.only.is_empty() || options.only.contains(&case) {
@@ -197,9 +186,16 @@ fn idle(bench: &mut Bench) -> anyhow::Result<()> {
         // What the start needed and gave back is not what the platform needs.
         pause(Duration::from_secs(1));
         let aim = crate::report::Aim::AtMost(20.0);
+        let memory = server.memory()?;
         bench
             .report
-            .aimed("idle", "memory (RSS)", "MB", Some(aim), server.memory()?.0);
+            .aimed("idle", "memory (RSS)", "MB", Some(aim), memory.resident);
+        bench.report.add(
+            "idle",
+            "of that not pages of the program",
+            "MB",
+            memory.anonymous,
+        );
         server.stop()?;
     }
     Ok(())

@@ -52,21 +52,54 @@ impl Cpu {
     }
 }
 
-/// Megabytes (10^6) of a process: resident now, and the most that were.
-pub(crate) fn memory(pid: u32) -> anyhow::Result<(f64, f64)> {
-    let path = format!("/proc/{pid}/status");
-    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-    let field = |name: &str| -> Option<f64> {
-        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
-        let kib: f64 = line
-            .trim_start_matches(':')
-            .split_whitespace()
-            .next()?
-            .parse()
-            .ok()?;
-        Some(kib * 1_024.0 / 1e6)
-    };
-    field("VmRSS")
-        .zip(field("VmHWM"))
-        .with_context(|| format!("{path} has no sizes"))
+/// Memory of a process in megabytes (10^6 bytes).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Memory {
+    /// Resident now.
+    pub(crate) resident: f64,
+    /// The part of it that is not pages of files: what the process itself asked for.
+    pub(crate) anonymous: f64,
+    /// The most that was resident.
+    pub(crate) peak: f64,
+}
+
+impl Memory {
+    /// Of any process.
+    pub(crate) fn of(pid: u32) -> anyhow::Result<Self> {
+        let path = format!("/proc/{pid}/status");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let field = |name: &str| {
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kib: Option<f64> =
+                line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+            kib.map(|kib| kib * 1_024.0 / 1e6)
+                .with_context(|| format!("{path} has no {name}"))
+        };
+        Ok(Self {
+            resident: field("VmRSS")?,
+            anonymous: field("RssAnon")?,
+            peak: field("VmHWM")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cpu, Memory};
+
+    #[test]
+    fn this_process_uses_something() {
+        let memory = Memory::of(std::process::id()).unwrap();
+        assert!(
+            0.0 < memory.anonymous
+                && memory.anonymous < memory.resident
+                && memory.resident <= memory.peak
+        );
+        let before = Cpu::of_self().unwrap();
+        while Cpu::of_self().unwrap().since(before).own < 0.02 {
+            std::hint::black_box(0);
+        }
+    }
 }

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     http::Connection,
-    process::{self, Cpu},
+    process::{Cpu, Memory},
 };
 
 /// How often the server is asked whether it is there yet: far below what is measured with it.
@@ -130,9 +130,9 @@ impl Server {
         Cpu::of(self.child.id())
     }
 
-    /// Megabytes now, and at most.
-    pub(crate) fn memory(&self) -> anyhow::Result<(f64, f64)> {
-        process::memory(self.child.id())
+    /// Its memory.
+    pub(crate) fn memory(&self) -> anyhow::Result<Memory> {
+        Memory::of(self.child.id())
     }
 
     /// Bytes of the database with its log.

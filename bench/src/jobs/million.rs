@@ -33,7 +33,7 @@ pub(super) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
     let took = flood(&server, CONNECTIONS, batches, &body, lines)?.as_secs_f64();
     expect_queued(&server, jobs)?;
 
-    let (now, most) = server.memory()?;
+    let memory = server.memory()?;
     let report = &mut bench.report;
     report.add("million", "jobs in the store", "jobs", jobs as f64);
     report.add("million", "submitted at", "jobs/s", jobs as f64 / took);
@@ -42,9 +42,14 @@ pub(super) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
         "memory (RSS), all queued",
         "MB",
         Some(Aim::AtMost(300.0)),
-        now,
+        memory.resident,
     );
-    report.add("million", "memory at most while submitting", "MB", most);
+    report.add(
+        "million",
+        "memory at most while submitting",
+        "MB",
+        memory.peak,
+    );
     report.add("million", "store", "MB", server.store_bytes() as f64 / 1e6);
     lists(bench, &server)?;
 
@@ -64,7 +69,7 @@ pub(super) fn measure(bench: &mut Bench) -> anyhow::Result<()> {
             "million",
             "memory (RSS) after a start",
             "MB",
-            server.memory()?.0,
+            server.memory()?.resident,
         );
         expect_queued(&server, jobs)?;
         server.stop()?;
