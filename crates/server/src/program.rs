@@ -69,6 +69,9 @@ pub struct Limits {
     /// The processors it may run on; all of them if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpus: Option<Vec<usize>>,
+    /// Bytes of its log. A program that prints more is killed, and its log has one byte more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_bytes: Option<u64>,
 }
 
 /// How an attempt ended: the content of `exit.json`.
@@ -116,7 +119,7 @@ pub enum End {
     /// It could not be started at all; why.
     #[serde(rename = "exec_error")]
     ExecFailed(String),
-    /// Its supervisor went away without telling; why. All processes of the attempt were killed.
+    /// Its supervisor went away without telling, or its log is not whole; why. All processes of the attempt were killed.
     #[serde(rename = "lost")]
     Lost(String),
 }

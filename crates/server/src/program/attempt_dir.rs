@@ -6,7 +6,7 @@
 //! | `claim` | whoever is first | [`Claim`]: the supervisor that may run the program, or that none may |
 //! | `supervisor.json` | supervisor | [`SupervisorRecord`]: the supervisor and its program |
 //! | `supervisor.err` | supervisor | what it could not report otherwise |
-//! | `log` | program | stdout and stderr, in order, byte for byte |
+//! | `log` | supervisor | the program's stdout and stderr, in order, byte for byte |
 //! | `work/`, `inputs/`, `outputs/`, `logs/`, `tmp/` | program | see [`super::folder`] |
 //! | `exec-error` | second stage | why the program could not be started |
 //! | `exit.json` | supervisor | [`ExitReport`]; once it is there, the log and the outputs are final |

@@ -6,6 +6,7 @@
 //! started for every attempt.
 
 mod exec;
+mod printed;
 
 use std::{
     ffi::OsString,
@@ -29,6 +30,8 @@ use tokio::{
 };
 
 pub use exec::exec;
+
+use printed::{Printed, Step};
 
 use super::{
     ATTEMPT_ID_VARIABLE, AttemptDir, End, ExitReport, StoppedBy,
@@ -101,12 +104,13 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
 
     let started_ms = now_ms();
     let (end, stopped_by) = match launch(dir, me) {
-        Ok((program, grace)) => {
+        Ok((program, grace, printed)) => {
             Watch {
                 program,
                 signals,
                 stop: Stop::No,
                 grace,
+                printed,
             }
             .until_end(dir)
             .await?
@@ -124,23 +128,25 @@ async fn supervise(dir: &AttemptDir) -> io::Result<()> {
     })
 }
 
-/// Starts the second stage and returns its pid, which is the program's, and the grace.
-fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration)> {
+/// Starts the second stage and returns its pid, which is the program's, the grace, and what it prints.
+fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration, Printed)> {
     let program = dir.program()?;
     dir.reserve_exit_report()
         .map_err(|error| about("there is no space for a report", &error))?;
     let log = dir
         .open_log()
         .map_err(|error| about("cannot open the log", &error))?;
-    // One open file for both streams keeps their order; `/proc/self/exe` stays right while the binary is replaced.
+    // One pipe for both streams keeps their order; `/proc/self/exe` stays right while the binary is replaced.
+    let (printed, writer) = Printed::new(log, program.limits.log_bytes)
+        .map_err(|error| about("cannot open a pipe", &error))?;
     let child = Command::new("/proc/self/exe")
         .arg(SUBCOMMAND)
         .arg(EXEC_FLAG)
         .arg(dir.path())
         .env(ATTEMPT_ID_VARIABLE, dir.id())
         .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
         .process_group(0)
         .spawn()
         .map_err(|error| about("cannot start a process", &error))?;
@@ -155,6 +161,7 @@ fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration)> {
     Ok((
         pid,
         Duration::from_millis(program.grace_ms).min(LONGEST_GRACE),
+        printed,
     ))
 }
 
@@ -188,6 +195,7 @@ struct Watch {
     signals: Signals,
     stop: Stop,
     grace: Duration,
+    printed: Printed,
 }
 
 impl Watch {
@@ -210,6 +218,10 @@ impl Watch {
             Stop::Killed => Some(StoppedBy::Kill),
         };
         self.kill_survivors().await?;
+        if let Err(error) = self.printed.finish().await {
+            let why = format!("the end of its log could not be written: {error}");
+            return Ok((End::Lost(why), stopped_by));
+        }
         let end = match (status.exit_status(), status.terminating_signal()) {
             (Some(code), _) if code == i32::from(EXEC_FAILED) => {
                 fs::read_to_string(dir.exec_error()).map_or(End::Exited(code), End::ExecFailed)
@@ -232,6 +244,10 @@ impl Watch {
             _ = self.signals.child.recv() => Ok(()),
             _ = self.signals.kill.recv() => self.kill(),
             () = grace_over => self.kill(),
+            step = self.printed.step() => match step? {
+                Step::Moved => Ok(()),
+                Step::TooLong => self.kill(),
+            },
             _ = self.signals.terminate.recv() => match self.stop {
                 Stop::No => {
                     self.stop = Stop::Asked { kill_at: Instant::now() + self.grace };

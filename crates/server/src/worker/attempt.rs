@@ -223,6 +223,7 @@ impl Programs {
             limits: Limits {
                 memory_bytes: (job.resources.memory > 0).then_some(job.resources.memory),
                 cpus: Some(share.cpus().to_vec()),
+                log_bytes: Some(run.limits.log),
             },
             grace_ms: spec.limits.grace_ms.unwrap_or(10_000),
         };

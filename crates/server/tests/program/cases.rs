@@ -141,6 +141,37 @@ cases! {
         assert!(reader.await.unwrap() == expected);
     }
 
+    async fn a_program_cannot_erase_its_log() {
+        // Shells truncate what they open with `>`, and a log that is a file is truncated like any other.
+        let attempt = Attempt::shell("echo 1; echo 2 > /dev/stderr; echo 3; echo 4 > /dev/stdout; echo 5 | tee /dev/stderr");
+        assert_eq!(attempt.end().await, End::Exited(0));
+        assert_eq!(attempt.log(), "1\n2\n3\n4\n5\n5\n");
+    }
+
+    async fn the_log_ends_with_the_program_and_not_with_its_output() {
+        let attempt = Attempt::shell("echo before; exec >&- 2>&-; echo $$ > $OUT/pid; until [ -e $OUT/go ]; do :; done; exit 6");
+        let mut running = attempt.start().await;
+        attempt.pid("pid").await;
+        fs::write(attempt.out("go"), "").unwrap();
+        assert_eq!(running.wait().await.end, End::Exited(6));
+        assert_eq!(attempt.log(), "before\n");
+    }
+
+    async fn a_log_beyond_its_limit_ends_the_program() {
+        // Without a platform: nobody else may be there to see it.
+        let mut attempt = Attempt::shell("echo $$ > $OUT/pid; exec yes");
+        attempt.program.limits.log_bytes = Some(100_000);
+        attempt.start_and_lose_the_platform();
+        let report = eventually("its end", || attempt.dir.exit_report().unwrap()).await;
+        assert_eq!((report.end, report.stopped_by), (End::Signaled(9), Some(StoppedBy::Kill)));
+        assert_eq!(attempt.log().len(), 100_001);
+
+        let mut attempt = Attempt::shell("head -c 100000 /dev/zero");
+        attempt.program.limits.log_bytes = Some(100_000);
+        assert_eq!(attempt.end().await, End::Exited(0));
+        assert_eq!(attempt.log().len(), 100_000);
+    }
+
     async fn a_stop_is_a_term_that_can_be_obeyed() {
         let attempt = Attempt::shell("trap 'echo bye; exit 3' TERM; echo $$ > $OUT/pid; while :; do sleep 60 & wait; done");
         let mut running = attempt.start().await;
