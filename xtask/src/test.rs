@@ -73,10 +73,10 @@ fn crash() -> Result<Outcome> {
     };
     println!("{rounds} rounds; {CRASH_VARIABLE} sets the number");
     let rounds = std::env::var(CRASH_VARIABLE).unwrap_or_else(|_| rounds.to_owned());
+    // The whole workspace with one target, not the package: other features would build everything again.
     let arguments = [
         "test",
-        "--package",
-        "trefoil",
+        "--workspace",
         "--test",
         "crash",
         "--",
