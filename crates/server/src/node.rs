@@ -1,8 +1,11 @@
 //! A whole platform in one process, without its HTTP side.
 
+mod start;
+mod upkeep;
+
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -15,35 +18,28 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
-use trefoil_jobs::{
-    AttemptId, Capacity, Engine, Job, Outcome, Resources, RunnerKind, Seed, State, WaitReason,
-    WorkerName,
-};
+use trefoil_jobs::{AttemptId, Engine, Job, State, WaitReason};
 
 use crate::{
     builtin,
     clock::{Clock, wall_ms},
     config::NodeConfig,
-    engine_thread::{self, EngineHandle, PlatformEngine},
+    engine_thread::{self, EngineHandle},
     files::{self, FileError, FileStore, Uploads},
     hub::Hub,
     lock::{DataLock, LockError},
     metrics::Metrics,
-    program::{self, AdoptError, Adoption, AttemptDir, Supervisor, cpus::CpuPool, tail::LogWatch},
-    services::{DirectoryWatch, Services},
+    program::{AdoptError, AttemptDir, Supervisor, cpus::CpuPool, tail::LogWatch},
+    services::Services,
     store::{self, Readers, SqliteStore, StoreError},
     submit::SubmitError,
-    worker::{self, AttemptReport, BUILTINS, Dispatch, Ending, PROGRAMS, Programs, Resumed},
+    worker::{self, AttemptReport, Dispatch, Ending, Programs},
 };
 
 /// Builtin attempts in flight: deep enough that one commit carries hundreds of them.
 const BUILTIN_SLOTS: u32 = 1_024;
 /// Programs at a time, for services that reserve no CPU: a bound on processes, not on work.
 const PROGRAM_SLOTS: u32 = 256;
-/// How often what nobody asked to forget is forgotten.
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
-/// Jobs that retention removes in one go.
-const RETENTION_BATCH: u32 = 1_000;
 
 /// A platform. Make one with [`Node::start`]; end it with [`Node::stop`].
 #[derive(Debug)]
@@ -158,16 +154,16 @@ impl Node {
             config.data.join("services"),
             &states,
         )?;
-        let mut engine = Engine::new(store, seed()?);
+        let mut engine = Engine::new(store, start::seed()?);
         let retired: Vec<String> = states
             .into_iter()
             .filter(|(_, _, retired)| *retired)
             .map(|(service, _, _)| service)
             .collect();
         services.introduce(&mut engine, &retired);
-        add_workers(&mut engine, &config, &clock);
+        start::add_workers(&mut engine, &config, &clock);
         engine.recover(clock.now()).map_err(store_error)?;
-        let found = adopt(&mut engine, &config.data, &clock)
+        let found = start::adopt(&mut engine, &config.data, &clock)
             .await?
             .map_err(store_error)?;
 
@@ -211,8 +207,8 @@ impl Node {
             thread: std::sync::Mutex::new(Some(thread)),
             _lock: lock,
         });
-        let housekeeping = tokio::spawn(housekeeping(Arc::downgrade(&node)));
-        let watching = tokio::spawn(watch_services(node.services.clone()));
+        let housekeeping = tokio::spawn(upkeep::housekeeping(Arc::downgrade(&node)));
+        let watching = tokio::spawn(upkeep::watch_services(node.services.clone()));
         node.lock_tasks().extend([housekeeping, watching]);
         Ok(node)
     }
@@ -413,177 +409,5 @@ impl Node {
             }
         });
         let _ = removed.await;
-    }
-}
-
-fn seed() -> io::Result<Seed> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    let half = |range: std::ops::Range<usize>| {
-        bytes[range]
-            .iter()
-            .fold(0u64, |value, byte| (value << 8) | u64::from(*byte))
-    };
-    Ok(Seed([half(0..8), half(8..16)]))
-}
-
-fn add_workers(engine: &mut PlatformEngine, config: &NodeConfig, clock: &Clock) {
-    let now = clock.now();
-    let builtins: WorkerName = BUILTINS.into();
-    let unlimited = Resources {
-        milli_cpus: u32::MAX,
-        memory: u64::MAX / 2,
-    };
-    let capacity = Capacity {
-        kind: RunnerKind::Builtin,
-        total: unlimited,
-        slots: BUILTIN_SLOTS,
-    };
-    engine.add_worker(now, &builtins, capacity, None);
-    if config.workers_enabled {
-        let total = Resources {
-            milli_cpus: config.worker_slots.saturating_mul(1_000),
-            memory: config.worker_memory,
-        };
-        let capacity = Capacity {
-            kind: RunnerKind::Program,
-            total,
-            slots: PROGRAM_SLOTS,
-        };
-        engine.add_worker(now, &PROGRAMS.into(), capacity, None);
-    }
-}
-
-/// Finds out what became of the attempts that were active when the last platform ended.
-async fn adopt(
-    engine: &mut PlatformEngine,
-    data: &Path,
-    clock: &Clock,
-) -> Result<Result<Vec<Resumed>, StoreError>, AdoptError> {
-    let active: Vec<Job> = engine.active().map(|(job, _)| job.clone()).collect();
-    let mut resumed = Vec::new();
-    let mut ended = Vec::new();
-    for job in active {
-        let Some(attempt) = job.attempt_id else {
-            continue;
-        };
-        if job.worker.as_deref() == Some(BUILTINS) {
-            // Builtins are pure, so it makes no difference whether one was in the middle.
-            ended.push((job.id, attempt, never_started()));
-            continue;
-        }
-        let dir = AttemptDir::new(data, attempt);
-        if let Ok(Some(report)) = AttemptReport::read(&dir) {
-            ended.push((job.id, attempt, report.outcome));
-            continue;
-        }
-        tracing::info!(job = %job.id, %attempt, "looking for an attempt of the last run");
-        let found = match program::adopt(&dir).await? {
-            Adoption::NeverStarted => {
-                ended.push((job.id, attempt, never_started()));
-                continue;
-            }
-            Adoption::Vanished => {
-                let message = "it was gone when the platform came back".to_owned();
-                ended.push((
-                    job.id,
-                    attempt,
-                    Outcome::Lost {
-                        started: true,
-                        message,
-                    },
-                ));
-                continue;
-            }
-            Adoption::Running(running) => worker::Found::Running(running),
-            Adoption::Ended(report) => worker::Found::Ended(report),
-        };
-        resumed.push(Resumed {
-            job: Box::new(job),
-            attempt,
-            found,
-        });
-    }
-    let now = clock.now();
-    let settle = |engine: &mut PlatformEngine| {
-        engine.store().begin()?;
-        for (job, attempt, outcome) in ended {
-            engine.finished(now, job, attempt, None, outcome)?;
-        }
-        engine.store().commit()
-    };
-    // The effects (attempts to be stopped that were to be stopped before) are carried out with those of the first round.
-    Ok(settle(engine).map(|()| resumed))
-}
-
-fn never_started() -> Outcome {
-    Outcome::Lost {
-        started: false,
-        message: "the platform ended before it was started".to_owned(),
-    }
-}
-
-async fn watch_services(services: Services) {
-    let mut watch = match DirectoryWatch::new(services.roots()) {
-        Ok(watch) => watch,
-        Err(error) => {
-            tracing::error!(%error, "service directories are not watched");
-            return;
-        }
-    };
-    while watch.changed().await.is_ok() {
-        services.refresh().await;
-    }
-}
-
-async fn housekeeping(node: std::sync::Weak<Node>) {
-    let mut ticks = tokio::time::interval(HOUSEKEEPING);
-    loop {
-        ticks.tick().await;
-        let Some(node) = node.upgrade() else { return };
-        node.hub.sweep();
-        let (uploads, now_ms) = (node.uploads.clone(), wall_ms());
-        let expired = tokio::task::spawn_blocking(move || uploads.expire(now_ms)).await;
-        if let Ok(Err(error)) = expired {
-            tracing::warn!(%error, "old uploads were not removed");
-        }
-        if let Some(retention) = node.config.retention {
-            node.forget_old_jobs(retention).await;
-        }
-    }
-}
-
-impl Node {
-    async fn forget_old_jobs(&self, retention: Duration) {
-        let before =
-            wall_ms().saturating_sub(u64::try_from(retention.as_millis()).unwrap_or(u64::MAX));
-        loop {
-            let removed = self.engine.call(move |engine, now| {
-                let old = engine.store().ended_before(before, RETENTION_BATCH)?;
-                let mut deleted = Vec::new();
-                for id in &old {
-                    match engine.delete(now, *id) {
-                        Ok(jobs) => deleted.extend(jobs),
-                        Err(trefoil_jobs::EngineError::Store(error)) => return Err(error),
-                        Err(trefoil_jobs::EngineError::Refused(_)) => {}
-                    }
-                }
-                let attempts: Vec<AttemptId> =
-                    deleted.iter().filter_map(|job| job.attempt_id).collect();
-                Ok::<_, StoreError>((old.len(), attempts))
-            });
-            match removed.await {
-                Ok((count, attempts)) => {
-                    self.forget_attempts(attempts).await;
-                    if count < RETENTION_BATCH as usize {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "old jobs were not removed");
-                    return;
-                }
-            }
-        }
     }
 }

@@ -1,18 +1,19 @@
 //! From a request of any wire to jobs: resolve the service, check the inputs, pin the limits.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+mod inputs;
+mod merge;
 
-use serde_json::{Map, Value, value::RawValue};
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::{Map, Value};
 use tokio::sync::watch;
-use trefoil_director::{
-    Catalog, ResolveError, RunKind, RunSpec, Service, ServiceRequest, Violation, file_refs,
-    validate_inputs,
-};
+use trefoil_director::{Catalog, ResolveError, Service, ServiceRequest, Violation};
 use trefoil_jobs::{
-    Accepted, Axis, FailureClass, Idempotency, Limits, Refusal, Resources, RetryPolicy, Spec,
-    Submission, Sweep, SweepMode,
+    Accepted, Axis, FailureClass, Idempotency, Limits, Refusal, Spec, Submission, SweepMode,
 };
 
+use self::inputs::check_inputs;
+use self::merge::{NUMBER_MAX, merge_limits, merge_retry, resources};
 use crate::{
     Node,
     engine_thread::{CallError, PlatformEngine},
@@ -25,10 +26,6 @@ use crate::{
 const VIOLATIONS_MAX: usize = 100;
 /// From so many requests on they are checked where nobody else waits.
 const BATCH_LARGE: usize = 256;
-/// Milliseconds and bytes that a job may ask for: what JSON numbers and the store can hold exactly.
-const NUMBER_MAX: u64 = 1 << 53;
-/// Attempts and crashes that a job may ask for.
-const ATTEMPTS_MAX: u32 = 100;
 
 /// What somebody wants, in no wire's words.
 #[derive(Debug, Clone)]
@@ -392,88 +389,6 @@ fn prepare(
     })
 }
 
-/// Checks inputs, every swept value included; returns the text, the sweep and the files of all of them.
-#[expect(clippy::type_complexity, reason = "three parts of one spec, used once")]
-fn check_inputs(
-    service: &Service,
-    tasks_max: u32,
-    inputs: Map<String, Value>,
-    sweep: Option<(SweepMode, Vec<Axis>)>,
-) -> Result<(Box<RawValue>, Option<Sweep>, Vec<String>), Vec<Violation>> {
-    let Some((mode, axes)) = sweep else {
-        let inputs = validate_inputs(service, inputs).map_err(|found| below("/inputs", found))?;
-        let files = files_of(service, &inputs);
-        return Ok((raw(&inputs), None, files));
-    };
-    let sweep = Sweep::new(mode, axes, tasks_max)
-        .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
-    let both = sweep
-        .axes()
-        .iter()
-        .filter(|axis| inputs.contains_key(&axis.port));
-    let mut violations: Vec<Violation> = both
-        .map(|axis| {
-            violation(
-                &format!("/inputs/{}", axis.port),
-                "swept",
-                "is swept: give it once".to_owned(),
-            )
-        })
-        .collect();
-    // Ports are checked one by one, so each swept value needs to be looked at only once, whatever the combinations.
-    let mut base = inputs;
-    base.extend(
-        sweep
-            .task(0)
-            .map(|(port, value)| (port.to_owned(), value.clone())),
-    );
-    let checked = validate_inputs(service, base.clone());
-    let mut files = Vec::new();
-    let mut axes = sweep.axes().to_vec();
-    match checked {
-        Err(found) => violations.extend(below("/inputs", found)),
-        Ok(checked) => {
-            files.extend(files_of(service, &checked));
-            for axis in &mut axes {
-                for (i, value) in axis.values.iter_mut().enumerate() {
-                    let mut one = checked.clone();
-                    one.insert(axis.port.clone(), value.clone());
-                    match validate_inputs(service, one) {
-                        Ok(one) => {
-                            files.extend(files_of(service, &one));
-                            if let Some(normal) = one.get(&axis.port) {
-                                *value = normal.clone();
-                            }
-                        }
-                        Err(found) => {
-                            let pointer = format!("/sweep/values/{}/{i}", axis.port);
-                            violations.extend(found.into_iter().map(|v| Violation {
-                                pointer: pointer.clone(),
-                                ..v
-                            }));
-                        }
-                    }
-                    if violations.len() >= VIOLATIONS_MAX {
-                        return Err(violations);
-                    }
-                }
-            }
-            base = checked;
-        }
-    }
-    if !violations.is_empty() {
-        return Err(violations);
-    }
-    files.sort_unstable();
-    files.dedup();
-    let sweep = Sweep::new(mode, axes, tasks_max)
-        .map_err(|error| vec![violation("/sweep", "sweep", error.to_string())])?;
-    for axis in sweep.axes() {
-        base.remove(&axis.port);
-    }
-    Ok((raw(&base), Some(sweep), files))
-}
-
 fn violation(pointer: &str, rule: &str, detail: String) -> Violation {
     Violation {
         pointer: pointer.to_owned(),
@@ -487,127 +402,4 @@ fn below(place: &str, mut found: Vec<Violation>) -> Vec<Violation> {
         .iter_mut()
         .for_each(|violation| violation.pointer.insert_str(0, place));
     found
-}
-
-fn files_of(service: &Service, inputs: &Map<String, Value>) -> Vec<String> {
-    let mut files: Vec<String> = file_refs(service, inputs)
-        .into_iter()
-        .map(|file| file.sha256)
-        .collect();
-    files.sort_unstable();
-    files.dedup();
-    files
-}
-
-fn raw(value: &Map<String, Value>) -> Box<RawValue> {
-    serde_json::value::to_raw_value(value).expect("a JSON tree always has a text")
-}
-
-fn resources(run: Option<&RunSpec>, request: &JobRequest) -> Resources {
-    // Functions of the platform cost a moment of its own time, not a slot of a worker.
-    let (milli_cpus, memory) = match run {
-        Some(RunSpec {
-            kind: RunKind::Builtin { .. },
-            ..
-        })
-        | None => (0, 0),
-        Some(run) => (run.resources.milli_cpus, run.resources.memory),
-    };
-    Resources {
-        milli_cpus: request.milli_cpus.unwrap_or(milli_cpus),
-        memory: request.memory.unwrap_or(memory),
-    }
-}
-
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-fn merge_limits(run: Option<&RunSpec>, asked: &Limits, violations: &mut Vec<Violation>) -> Limits {
-    let own = run.map(|run| run.limits);
-    let pick = |asked: Option<u64>, own: Option<Duration>| asked.or(own.map(ms));
-    let merged = Limits {
-        queue_ms: pick(asked.queue_ms, own.and_then(|own| own.queue)),
-        attempt_soft_ms: pick(asked.attempt_soft_ms, own.and_then(|own| own.attempt_soft)),
-        attempt_ms: pick(asked.attempt_ms, own.and_then(|own| own.attempt)),
-        silence_ms: pick(asked.silence_ms, own.and_then(|own| own.silence)),
-        deadline_ms: asked.deadline_ms,
-        grace_ms: pick(asked.grace_ms, own.map(|own| own.grace)),
-    };
-    let members = [
-        ("queue", asked.queue_ms),
-        ("attempt_soft", asked.attempt_soft_ms),
-        ("attempt", asked.attempt_ms),
-        ("silence", asked.silence_ms),
-        ("grace", asked.grace_ms),
-        ("deadline", asked.deadline_ms),
-    ];
-    for (member, _) in members
-        .iter()
-        .filter(|(_, value)| value.is_some_and(|value| value > NUMBER_MAX))
-    {
-        violations.push(violation(
-            &format!("/limits/{member}"),
-            "range",
-            "is too long".to_owned(),
-        ));
-    }
-    if let (Some(soft), Some(hard)) = (merged.attempt_soft_ms, merged.attempt_ms)
-        && soft > hard
-        && asked.attempt_soft_ms.is_some()
-    {
-        let detail = format!("the soft limit of {soft} ms is beyond the hard one of {hard} ms");
-        violations.push(violation("/limits/attempt_soft", "limits", detail));
-    }
-    merged
-}
-
-fn merge_retry(
-    run: Option<&RunSpec>,
-    asked: &RetryPatch,
-    violations: &mut Vec<Violation>,
-) -> RetryPolicy {
-    let own = run
-        .map(|run| &run.retry)
-        .map_or_else(RetryPolicy::default, |own| RetryPolicy {
-            max_attempts: own.max_attempts,
-            max_crashes: own.max_crashes,
-            initial_ms: ms(own.initial),
-            factor: own.factor,
-            max_ms: ms(own.max),
-            jitter: own.jitter,
-            retry_on: own
-                .retry_on
-                .iter()
-                .filter_map(|class| class_of(class.name()))
-                .collect(),
-        });
-    let merged = RetryPolicy {
-        max_attempts: asked.max_attempts.unwrap_or(own.max_attempts),
-        max_crashes: asked.max_crashes.unwrap_or(own.max_crashes),
-        initial_ms: asked.initial_ms.unwrap_or(own.initial_ms),
-        factor: asked.factor.unwrap_or(own.factor),
-        max_ms: asked.max_ms.unwrap_or(own.max_ms),
-        jitter: asked.jitter.unwrap_or(own.jitter),
-        retry_on: asked.retry_on.clone().unwrap_or(own.retry_on),
-    };
-    let mut refuse = |member: &str, detail: String| {
-        violations.push(violation(&format!("/retry/{member}"), "range", detail));
-    };
-    if !(1..=ATTEMPTS_MAX).contains(&merged.max_attempts) {
-        refuse("max_attempts", format!("must be 1 to {ATTEMPTS_MAX}"));
-    }
-    if merged.max_crashes > ATTEMPTS_MAX {
-        refuse("max_crashes", format!("must be 0 to {ATTEMPTS_MAX}"));
-    }
-    if !(1.0..=100.0).contains(&merged.factor) {
-        refuse("factor", "must be 1 to 100".to_owned());
-    }
-    merged
-}
-
-fn class_of(name: &str) -> Option<FailureClass> {
-    FailureClass::ALL
-        .into_iter()
-        .find(|class| class.as_str() == name)
 }

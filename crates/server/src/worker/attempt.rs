@@ -1,38 +1,28 @@
 //! One attempt of a job whose service is a program, from its files to its outcome.
 
-use std::{collections::BTreeMap, io, path::PathBuf, sync::Arc, time::Duration};
+mod conclude;
+mod follow;
 
-use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256 as Hasher};
-use tokio::{
-    sync::watch,
-    task::spawn_blocking,
-    time::{Instant, sleep},
-};
-use trefoil_director::{PortKind, Ports, RunKind, Service, ServiceId, file_refs, validate_outputs};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use serde_json::{Map, Value};
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use trefoil_director::{Ports, RunKind, Service, ServiceId, file_refs};
 use trefoil_jobs::{AttemptId, Failure, FailureClass, Job, JobId, Outcome, Spec};
 
-use super::{AttemptReport, LogDigest, Stop, describe_host, report};
+use super::{Stop, report};
 use crate::{
     engine_thread::EngineHandle,
     files::{FileStore, Pin, Sha256},
     program::{
-        AttemptDir, End, ExitReport, Limits, Program, Running, Supervisor,
+        AttemptDir, ExitReport, Limits, Program, Running, Supervisor,
         cpus::{CpuPool, CpuShare},
         folder::{self, Context, InputFile, PortSpec},
-        progress::{Progress, ProgressParser},
         tail::LogWatch,
     },
     services::Services,
     store::StoreError,
 };
-
-/// Progress and signs of life are told at most so often: people cannot read faster.
-const TELL_EVERY: Duration = Duration::from_millis(100);
-/// Lines of the log that a failure carries.
-const TAIL_LINES: usize = 20;
-/// Bytes of the log that those lines may have.
-const TAIL_BYTES: usize = 4_096;
 
 /// What running programs takes.
 #[derive(Debug)]
@@ -66,13 +56,6 @@ struct Given {
     service: Arc<Service>,
     command: Vec<String>,
     environment: BTreeMap<String, String>,
-}
-
-/// How the log of an attempt went.
-struct Logged {
-    digest: LogDigest,
-    tail: Vec<u8>,
-    too_long: bool,
 }
 
 impl Programs {
@@ -324,284 +307,6 @@ impl Programs {
         let ((exit, stopped), logged) = tokio::join!(ended, follow);
         self.conclude(dir, given, exit, logged, stopped, pins).await
     }
-
-    /// Reads the log as it grows: hashes it, tells progress, keeps its end.
-    async fn follow(
-        &self,
-        job: &Job,
-        service: &Service,
-        dir: &AttemptDir,
-        is_final: watch::Receiver<bool>,
-        too_long: Option<watch::Sender<bool>>,
-    ) -> io::Result<Logged> {
-        let limit = service.run.as_ref().map_or(u64::MAX, |run| run.limits.log);
-        let custom = service.progress().map(|pattern| pattern.as_str());
-        let mut parser = ProgressParser::new(custom)
-            .or_else(|_| ProgressParser::new(None))
-            .map_err(io::Error::other)?;
-        let mut log = self.logs.follow(&dir.log(), 0, is_final).await?;
-        let mut hasher = Hasher::new();
-        let mut logged = Logged {
-            digest: LogDigest::default(),
-            tail: Vec::new(),
-            too_long: false,
-        };
-        let mut newest: Option<Progress> = None;
-        let mut tell_at = Instant::now();
-        let mut alive = false;
-        loop {
-            let pending = alive || newest.is_some();
-            tokio::select! {
-                chunk = log.next_chunk() => {
-                    let Some(chunk) = chunk? else { break };
-                    alive = true;
-                    hasher.update(&chunk);
-                    logged.digest.bytes += chunk.len() as u64;
-                    keep_tail(&mut logged.tail, &chunk);
-                    newest = parser.push(&chunk).or(newest);
-                    if logged.digest.bytes > limit && !logged.too_long {
-                        logged.too_long = true;
-                        if let Some(too_long) = &too_long {
-                            let _ = too_long.send(true);
-                        }
-                    }
-                }
-                () = sleep(tell_at.saturating_duration_since(Instant::now())), if pending => {
-                    tell_at = Instant::now() + TELL_EVERY;
-                    alive = false;
-                    tell_progress(&self.engine, job, newest.take()).await;
-                }
-            }
-        }
-        if let Some(progress) = parser.finish().or(newest) {
-            tell_progress(&self.engine, job, Some(progress)).await;
-        }
-        logged.digest.sha256 = Sha256::from_bytes(hasher.finalize().into()).to_string();
-        Ok(logged)
-    }
-
-    /// Collects the outputs, keeps the report, clears up, and gives the outcome.
-    async fn conclude(
-        &self,
-        dir: &AttemptDir,
-        given: Given,
-        exit: ExitReport,
-        logged: io::Result<Logged>,
-        stopped: bool,
-        pins: &mut Vec<Pin>,
-    ) -> Outcome {
-        if let End::Lost(message) = &exit.end {
-            return Outcome::Lost {
-                started: true,
-                message: message.clone(),
-            };
-        }
-        let logged = match logged {
-            Ok(logged) => logged,
-            Err(error) => {
-                return Outcome::Lost {
-                    started: true,
-                    message: format!("its log cannot be read: {error}"),
-                };
-            }
-        };
-        let outcome = self
-            .outcome(&given.service, dir, &exit, &logged, stopped, pins)
-            .await;
-        let kept = AttemptReport {
-            outcome: outcome.clone(),
-            exit: Some(exit),
-            log: logged.digest,
-            service_digest: given.service.digest.clone(),
-            command: given.command,
-            environment: given.environment,
-            software: concat!("trefoil ", env!("CARGO_PKG_VERSION")).to_owned(),
-            host: describe_host().clone(),
-            log_files: log_files(dir),
-        };
-        let to = dir.clone();
-        let written = blocking(move || {
-            std::fs::File::open(to.log()).and_then(|log| log.sync_all())?;
-            kept.write(&to)?;
-            for folder in [to.inputs(), to.outputs(), to.work(), to.tmp()] {
-                if let Err(error) = std::fs::remove_dir_all(&folder)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    tracing::warn!(folder = %folder.display(), %error, "a folder of an attempt stays behind");
-                }
-            }
-            Ok::<_, io::Error>(())
-        });
-        match written.await {
-            Ok(Ok(())) => outcome,
-            Ok(Err(error)) => failed(
-                FailureClass::Temporary,
-                format!("the attempt's report was not kept: {error}"),
-            ),
-            Err(error) => failed(FailureClass::Temporary, error),
-        }
-    }
-
-    async fn outcome(
-        &self,
-        service: &Arc<Service>,
-        dir: &AttemptDir,
-        exit: &ExitReport,
-        logged: &Logged,
-        stopped: bool,
-        pins: &mut Vec<Pin>,
-    ) -> Outcome {
-        let lines = tail_lines(&logged.tail);
-        let failure = |class, message: String| Failure {
-            log_tail: lines.clone(),
-            ..Failure::new(class, message)
-        };
-        if logged.too_long {
-            let limit = service.run.as_ref().map_or(0, |run| run.limits.log);
-            let message = format!("the log grew beyond its limit of {limit} bytes");
-            return Outcome::Failed(failure(FailureClass::Application, message));
-        }
-        let asked = stopped || exit.stopped_by.is_some();
-        match &exit.end {
-            End::Exited(0) => match self.collect(service, dir).await {
-                Ok((outputs, stored)) => {
-                    pins.extend(stored);
-                    Outcome::Succeeded {
-                        outputs: outputs.into(),
-                    }
-                }
-                Err(_) if asked => Outcome::Stopped,
-                Err(bad) => Outcome::Failed(Failure {
-                    log_tail: lines,
-                    exit_code: Some(0),
-                    ..bad
-                }),
-            },
-            _ if asked => Outcome::Stopped,
-            End::Exited(code) => {
-                let retry = service
-                    .run
-                    .as_ref()
-                    .is_some_and(|run| run.retry.retry_exit_codes.contains(code));
-                let class = if *code == 75 || retry {
-                    FailureClass::Temporary
-                } else {
-                    FailureClass::Application
-                };
-                let message = format!("the program exited with code {code}");
-                Outcome::Failed(Failure {
-                    exit_code: Some(*code),
-                    ..failure(class, message)
-                })
-            }
-            End::Signaled(signal) => {
-                let hint = "if it needs more memory than it reserves, raise [resources] memory in service.toml";
-                let message = format!("the program was ended by signal {signal}");
-                Outcome::Failed(Failure {
-                    signal: Some(*signal),
-                    hint: matches!(signal, 6 | 9 | 11).then(|| hint.to_owned()),
-                    ..failure(FailureClass::Application, message)
-                })
-            }
-            End::ExecFailed(reason) => Outcome::Failed(Failure {
-                hint: Some("check run.command in service.toml".to_owned()),
-                ..failure(
-                    FailureClass::Rejected,
-                    format!("the program could not be started: {reason}"),
-                )
-            }),
-            End::Lost(message) => Outcome::Lost {
-                started: true,
-                message: message.clone(),
-            },
-        }
-    }
-
-    /// Takes the outputs into the store; the text of the outputs object.
-    async fn collect(
-        &self,
-        service: &Arc<Service>,
-        dir: &AttemptDir,
-    ) -> Result<(String, Vec<Pin>), Failure> {
-        let (service, dir, files) = (Arc::clone(service), dir.clone(), self.files.clone());
-        let collected = blocking(move || collect_outputs(&service, &dir, &files)).await;
-        collected.unwrap_or_else(|error| Err(Failure::new(FailureClass::Temporary, error)))
-    }
-}
-
-fn collect_outputs(
-    service: &Service,
-    dir: &AttemptDir,
-    files: &FileStore,
-) -> Result<(String, Vec<Pin>), Failure> {
-    let limit = service
-        .run
-        .as_ref()
-        .map_or(u64::MAX, |run| run.limits.outputs);
-    let collected =
-        folder::collect(dir, &port_specs(&service.metadata.outputs), limit).map_err(|bad| {
-            Failure {
-                port: bad.port.clone(),
-                ..Failure::new(FailureClass::BadOutputs, bad.to_string())
-            }
-        })?;
-    let mut outputs = collected.values;
-    let mut pins = Vec::new();
-    for file in collected.files {
-        let stored = files.ingest(&file.path).map_err(|error| {
-            let message = format!("output {} was not kept: {error}", file.port);
-            Failure {
-                port: Some(file.port.clone()),
-                ..Failure::new(FailureClass::Temporary, message)
-            }
-        })?;
-        let media_type = service
-            .metadata
-            .outputs
-            .get(&file.port)
-            .and_then(media_type);
-        let sha256 = stored.sha256.to_string();
-        let mut value = json!({ "sha256": sha256, "size": stored.size, "name": file.name });
-        if let Some(media_type) = media_type {
-            value["type"] = Value::from(media_type);
-        }
-        value["href"] = Value::from(format!("/v1/files/{sha256}"));
-        outputs.insert(file.port, value);
-        pins.push(stored.pin);
-    }
-    for key in collected.unknown {
-        outputs.entry(key).or_insert(Value::Null);
-    }
-    let outputs = validate_outputs(service, outputs).map_err(|violations| {
-        let message = violations
-            .iter()
-            .take(5)
-            .map(|v| format!("{}: {}", v.pointer, v.detail))
-            .collect::<Vec<_>>();
-        let port = violations
-            .first()
-            .and_then(|v| v.pointer.split('/').nth(1))
-            .map(str::to_owned);
-        Failure {
-            port,
-            ..Failure::new(FailureClass::BadOutputs, message.join("; "))
-        }
-    })?;
-    Ok((Value::Object(outputs).to_string(), pins))
-}
-
-fn media_type(port: &trefoil_director::Port) -> Option<String> {
-    match &port.kind {
-        PortKind::Data(patterns) => patterns
-            .first()
-            .map(ToString::to_string)
-            .filter(|text| !text.contains('*')),
-        PortKind::Number
-        | PortKind::Integer
-        | PortKind::Boolean
-        | PortKind::String
-        | PortKind::Schema(_) => None,
-    }
 }
 
 fn port_specs(ports: &Ports) -> Vec<PortSpec> {
@@ -668,50 +373,4 @@ async fn tell_started(engine: &EngineHandle, id: JobId, attempt: AttemptId) -> b
             }
         }
     }
-}
-
-async fn tell_progress(engine: &EngineHandle, job: &Job, progress: Option<Progress>) {
-    let Some(attempt) = job.attempt_id else {
-        return;
-    };
-    let id = job.id;
-    let progress = progress.map(|progress| (progress.fraction, progress.message.map(Arc::from)));
-    let told = engine.call(move |engine, now| {
-        engine.progress(now, id, attempt, progress);
-        Ok::<_, StoreError>(())
-    });
-    if let Err(error) = told.await {
-        tracing::debug!(job = %id, %error, "progress was not told");
-    }
-}
-
-fn keep_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
-    tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL_BYTES)..]);
-    let surplus = tail.len().saturating_sub(TAIL_BYTES);
-    tail.drain(..surplus);
-}
-
-fn tail_lines(tail: &[u8]) -> Vec<String> {
-    let text = String::from_utf8_lossy(tail);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(TAIL_LINES)..]
-        .iter()
-        .map(|line| (*line).to_owned())
-        .collect()
-}
-
-fn log_files(dir: &AttemptDir) -> BTreeMap<String, u64> {
-    let Ok(entries) = std::fs::read_dir(dir.logs()) else {
-        return BTreeMap::new();
-    };
-    entries
-        .filter_map(Result::ok)
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().into_string().ok()?,
-                entry.metadata().ok()?.len(),
-            ))
-        })
-        .take(1_000)
-        .collect()
 }

@@ -1,0 +1,119 @@
+//! The files of a published service: checked, and put where they belong.
+
+use std::{fs, io, path::Path};
+
+use trefoil_director::{Problem, ServiceFiles, ServiceId, Source, digest_of_files};
+
+use super::{Publication, ServiceError};
+
+/// Files of one published service: enough for scripts and tables; programs and data are installed beside the platform.
+const PUBLISHED_FILES_MAX: usize = 1_000;
+
+/// A version's directory among the published ones: a plain file name, different for different versions.
+pub(super) fn directory_name(id: &ServiceId) -> String {
+    // Keys have neither `%` nor `@`; versions have neither `/` nor `@`.
+    format!("{}@{}", id.key.as_str().replace('/', "%"), id.version)
+}
+
+/// Checks names and makes the description that the director reads.
+pub(super) fn check(publication: &Publication, dir: &Path) -> Result<ServiceFiles, ServiceError> {
+    let problem = |name: &str, reason: &str| {
+        ServiceError::Broken(vec![Problem::error(name, (0, 0), "files", reason)])
+    };
+    if publication.files.len() > PUBLISHED_FILES_MAX {
+        return Err(problem(
+            "files",
+            &format!("more than {PUBLISHED_FILES_MAX} files"),
+        ));
+    }
+    for name in publication.files.keys() {
+        let plain = |part: &str| {
+            !matches!(part, "" | "." | "..") && part.len() <= 255 && !part.contains(['\0', '\\'])
+        };
+        if name.len() > 1_024 || !name.split('/').all(plain) {
+            return Err(problem(name, "is not a relative path inside the service"));
+        }
+        if matches!(name.as_str(), "metadata.yml" | "service.toml") {
+            return Err(problem(name, "is given as a member of its own"));
+        }
+    }
+    let mut hashed = vec![(
+        "metadata.yml".to_owned(),
+        sha256(publication.metadata.as_bytes()),
+    )];
+    hashed.extend(
+        publication
+            .service
+            .as_ref()
+            .map(|text| ("service.toml".to_owned(), sha256(text.as_bytes()))),
+    );
+    hashed.extend(
+        publication
+            .files
+            .iter()
+            .map(|(name, text)| (name.clone(), sha256(text.as_bytes()))),
+    );
+    Ok(ServiceFiles {
+        label: dir.display().to_string(),
+        metadata: (
+            "metadata.yml".to_owned(),
+            publication.metadata.clone().into_bytes(),
+        ),
+        service_toml: publication
+            .service
+            .clone()
+            .map(|text| ("service.toml".to_owned(), text.into_bytes())),
+        digest: digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))),
+        source: Source::Published {
+            dir: dir.to_owned(),
+        },
+    })
+}
+
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    *crate::files::Sha256::of(bytes).as_bytes()
+}
+
+/// Puts the files where they belong in one step: whoever looks sees the old directory or the new one.
+pub(super) fn write_directory(dir: &Path, publication: &Publication) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let parent = dir.parent().unwrap_or(dir);
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let temporary = parent.join(format!(".new-{name}"));
+    if temporary.try_exists()? {
+        fs::remove_dir_all(&temporary)?;
+    }
+    let write = |name: &str, text: &str| -> io::Result<()> {
+        let path = temporary.join(name);
+        fs::create_dir_all(path.parent().unwrap_or(&temporary))?;
+        let mut file = fs::File::create(&path)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        if text.starts_with("#!") {
+            file.set_permissions(fs::Permissions::from_mode(0o755))?;
+        }
+        file.sync_all()
+    };
+    write("metadata.yml", &publication.metadata)?;
+    if let Some(text) = &publication.service {
+        write("service.toml", text)?;
+    }
+    for (name, text) in &publication.files {
+        write(name, text)?;
+    }
+    if dir.try_exists()? {
+        rustix::fs::renameat_with(
+            rustix::fs::CWD,
+            &temporary,
+            rustix::fs::CWD,
+            dir,
+            rustix::fs::RenameFlags::EXCHANGE,
+        )?;
+        fs::remove_dir_all(&temporary)?;
+    } else {
+        fs::rename(&temporary, dir)?;
+    }
+    fs::File::open(parent)?.sync_all()
+}
