@@ -11,7 +11,7 @@ use axum::{
     routing::any,
 };
 use serde_json::Value;
-use trefoil_director::{Service, ServiceRequest, Violation};
+use trefoil_director::{ResolveError, ServiceRequest, Violation};
 use trefoil_jobs::{Failure, FailureClass, JobId, State as JobState};
 use trefoil_server::{JobRequest, Node, SubmitError, Submitted};
 
@@ -29,6 +29,9 @@ use crate::{
 
 const TREFOIL_JOB: HeaderName = HeaderName::from_static("trefoil-job");
 const TREFOIL_SERVICE: HeaderName = HeaderName::from_static("trefoil-service");
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// What is broken for a while is seldom whole again sooner.
+const RETRY_AFTER_SECONDS: u32 = 5;
 /// A hundred years.
 const DEADLINE_MS_MAX: i64 = 3_153_600_000_000;
 
@@ -46,11 +49,16 @@ async fn call(
     body: Body,
 ) -> Response {
     let answer = async {
-        let service = resolve(&node, &path)?;
+        let (service, known) = resolve(&node, &path)?;
+        // A repeated call is answered as it was before, even if its service is gone by now; whether it is one, is known
+        // when its body was read.
+        if method != Method::POST || !headers.contains_key(IDEMPOTENCY_KEY) {
+            known?;
+        }
         if method != Method::POST {
             return Ok(method_not_allowed_here(&method, "POST, OPTIONS"));
         }
-        run(&node, &service, &path, &headers, query, body).await
+        run(&node, service, &path, &headers, query, body).await
     };
     let mut response = answer.await.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
@@ -61,19 +69,20 @@ async fn call(
     response
 }
 
-/// The service of `{key}[:{version}]/run`.
-fn resolve(node: &Node, path: &str) -> Result<Arc<Service>, Problem> {
+/// The service that `{key}[:{version}]/run` names, and whether there is one.
+fn resolve(node: &Node, path: &str) -> Result<(ServiceRequest, Result<(), ResolveError>), Problem> {
     let (service, method) = path.rsplit_once('/').ok_or_else(not_found)?;
     if method != "run" {
         return Err(not_found().hint("a call is POST /v1/call/{key}[:{version}]/run"));
     }
     let request: ServiceRequest = service.parse()?;
-    Ok(node.services.snapshot().resolve(&request)?)
+    let known = node.services.snapshot().resolve(&request);
+    Ok((request, known.map(drop)))
 }
 
 async fn run(
     node: &Node,
-    service: &Service,
+    service: ServiceRequest,
     path: &str,
     headers: &HeaderMap,
     query: Query,
@@ -82,10 +91,7 @@ async fn run(
     let head = BodyHead::check(headers, &[("application/json", node.config.json_max)])?;
     query.none()?;
     let prefer = Prefer::of(headers);
-    let mut request = JobRequest::new(
-        ServiceRequest::from(service.id.clone()),
-        serde_json::Map::new(),
-    );
+    let mut request = JobRequest::new(service, serde_json::Map::new());
     request.submitter = submitter(headers)?;
     request.strict = prefer.strict;
     // The range fits.
@@ -119,9 +125,10 @@ async fn run(
         .submit(vec![request], false, fingerprint.map(Fingerprint::finish))
         .await
         .map_err(inputs_problem)?;
-    let id = submitted.accepted.first;
+    let accepted = submitted.accepted.clone();
+    let id = accepted.first;
     // A replay is of the version that was newest then.
-    let resolved = match submitted.accepted.replayed {
+    let resolved = match accepted.replayed {
         true => find(node, id).await?.job.service,
         false => Arc::clone(&submitted.service),
     };
@@ -129,6 +136,7 @@ async fn run(
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     };
+    replayed(&mut response, &accepted);
     let headers = response.headers_mut();
     prefer.applied(headers);
     for (name, value) in [
@@ -159,7 +167,7 @@ async fn answer(node: &Node, submitted: Submitted, prefer: Prefer) -> Result<Res
         } => None,
         Prefer { .. } => Some(node.config.call_max_wait),
     };
-    let mut response = match wait {
+    match wait {
         Some(wait) => {
             // The job of a replay may have ended long ago; then there is nothing more to watch.
             let is_over = accepted.replayed && find(node, id).await?.job.state.is_terminal();
@@ -171,19 +179,17 @@ async fn answer(node: &Node, submitted: Submitted, prefer: Prefer) -> Result<Res
                 .as_ref()
                 .and_then(|changed| Some((changed.state, changed.ended.as_ref()?)));
             match seen {
-                Some((JobState::Succeeded, end)) if end.outputs.is_some() => {
-                    outputs(end.outputs.as_deref().unwrap_or_default().to_owned())
-                }
+                Some((JobState::Succeeded, end)) if end.outputs.is_some() => Ok(outputs(
+                    end.outputs.as_deref().unwrap_or_default().to_owned(),
+                )),
                 Some((JobState::Failed, end)) if end.failure.is_some() => {
-                    failed(id, end.failure.as_deref()).into_response()
+                    Err(failed(id, end.failure.as_deref()))
                 }
-                Some(_) | None => stored(node, id).await?,
+                Some(_) | None => stored(node, id).await,
             }
         }
-        None => later(node, id).await?,
-    };
-    replayed(&mut response, &accepted);
-    Ok(response)
+        None => later(node, id).await,
+    }
 }
 
 /// What the store says about the job: its result if it has ended, otherwise that it goes on.
@@ -220,10 +226,15 @@ fn outputs(text: String) -> Response {
 
 fn failed(id: JobId, failure: Option<&Failure>) -> Problem {
     let unknown = || Failure::new(FailureClass::Lost, "nothing is known of how it failed");
-    failure.map_or_else(
+    let problem = failure.map_or_else(
         || failure_problem(id, &unknown()),
         |failure| failure_problem(id, failure),
-    )
+    );
+    // The job has failed for good; the same call later is another one, which may go well.
+    match problem.status() {
+        StatusCode::SERVICE_UNAVAILABLE => problem.retry_after(RETRY_AFTER_SECONDS),
+        _ => problem,
+    }
 }
 
 /// A job that somebody canceled, as the answer of a call and of `GET …/result`.

@@ -129,6 +129,7 @@ async fn failures_and_cancellations_are_problems() {
     let again = api
         .json("POST", STUCK, &[("idempotency-key", "c")], json!({}))
         .await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
     again.problem(409, "job-canceled");
 }
 
@@ -203,4 +204,31 @@ async fn a_repeated_call_gives_the_same_job() {
         .await
         .expect(200);
     assert_ne!(bob.header("trefoil-job"), first.header("trefoil-job"));
+}
+
+#[tokio::test]
+async fn a_repeated_call_is_answered_after_its_service_was_retired() {
+    let api = Api::start().await;
+    api.publish_stuck().await;
+    let key = ("idempotency-key", "k-2");
+    let wishes = [key, ("prefer", "wait=0")];
+    let first = api
+        .json("POST", STUCK, &wishes, json!({}))
+        .await
+        .expect(202);
+    api.request("DELETE", "/v1/services/test/stuck:1.0.0", &[], "")
+        .await
+        .expect(204);
+    let again = api
+        .json("POST", STUCK, &wishes, json!({}))
+        .await
+        .expect(202);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("trefoil-job"), first.header("trefoil-job"));
+    assert_eq!(again.header("trefoil-service"), Some("test/stuck:1.0.0"));
+    for headers in [&[][..], &[("idempotency-key", "k-3")]] {
+        api.json("POST", STUCK, headers, json!({}))
+            .await
+            .problem(404, "service-retired");
+    }
 }
