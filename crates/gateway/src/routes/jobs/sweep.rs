@@ -138,10 +138,17 @@ impl Series {
         };
         match self {
             Self::List(values) => values,
-            Self::Linear(from, to, count) => between(from, to, count, &|t| from + (to - from) * t),
-            Self::Geometric(from, to, count) => {
-                between(from, to, count, &|t| from * (to / from).powf(t))
-            }
+            Self::Linear(from, to, count) => between(from, to, count, &|t| {
+                match to - from {
+                    span if span.is_finite() => from + span * t,
+                    // Two ends of which each fits, and their distance does not.
+                    _ => from * (1.0 - t) + to * t,
+                }
+            }),
+            Self::Geometric(from, to, count) => between(from, to, count, &|t| match to / from {
+                factor if factor.is_normal() => from * factor.powf(t),
+                _ => (from.ln() * (1.0 - t) + to.ln() * t).exp(),
+            }),
             Self::Steps(from, step, count) => {
                 (0..count).map(|i| number(from + step * i as f64)).collect()
             }
@@ -192,6 +199,13 @@ mod tests {
             values(json!({"logspace": [1, 100, 3]})),
             json!([1, 10, 100])
         );
+        // The distance of the ends is more than a double holds, their middle is not.
+        assert_eq!(
+            values(json!({"linspace": [-1e308, 1e308, 3]})),
+            json!([-1e308, 0, 1e308])
+        );
+        let wide = values(json!({"logspace": [1e-300, 1e300, 3]}));
+        assert!((wide[1].as_f64().unwrap() - 1.0).abs() < 1e-9, "{wide}");
         assert_eq!(
             values(json!({"range": [0, 1, 0.1]}))
                 .as_array()
