@@ -107,9 +107,13 @@ impl Prefer {
                 "respond-async" => prefer.respond_async = true,
                 // Of a preference that comes twice, the first counts.
                 "wait"
-                    if prefer.wait.is_none() && value.bytes().all(|byte| byte.is_ascii_digit()) =>
+                    if prefer.wait.is_none()
+                        && !value.is_empty()
+                        && value.bytes().all(|byte| byte.is_ascii_digit()) =>
                 {
-                    prefer.wait = value.parse().ok().map(Duration::from_secs);
+                    // Only a number that is too long does not fit, and it means as long as may be.
+                    let seconds = value.parse::<u32>().unwrap_or(u32::MAX);
+                    prefer.wait = Some(Duration::from_secs(seconds.into()));
                 }
                 "handling" => {
                     let strict = value.eq_ignore_ascii_case("strict");

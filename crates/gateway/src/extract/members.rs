@@ -64,10 +64,10 @@ impl<'v> Members<'v> {
         );
     }
 
-    /// A member as it is.
+    /// A member as it is. `null` is no value, as many clients write what they do not set.
     pub(crate) fn take(&mut self, name: &'static str) -> Option<Value> {
         self.known.push(name);
-        self.object.remove(name)
+        self.object.remove(name).filter(|value| !value.is_null())
     }
 
     fn typed<T>(

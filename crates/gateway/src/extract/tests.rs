@@ -113,7 +113,7 @@ fn preferences() {
     check(&["wait = \"3\"; x=y, other"], wait(3));
     check(&["wait=-1"], none);
     check(&["wait=1.5, wait="], none);
-    check(&["wait=99999999999999999999999"], none);
+    check(&["wait=99999999999999999999999"], wait(u32::MAX.into()));
     check(
         &["handling=strict"],
         Prefer {
@@ -268,7 +268,7 @@ fn members_find_everything_that_is_wrong() {
     let mut found = Vec::new();
     let value = json!({
         "name": 1, "flag": "x", "count": 1.5, "far": 11, "whole": 3.0,
-        "labels": {"a/b": 1, "c": "d"}, "inner": {"nmae": 1}, "nothing": null,
+        "labels": {"a/b": 1, "c": "d"}, "inner": {"nmae": 1}, "nothing": null, "unset": null,
     });
     let mut members = Members::of(value, "/3", &mut found).unwrap();
     assert_eq!(members.text("name"), None);
@@ -278,6 +278,7 @@ fn members_find_everything_that_is_wrong() {
     assert_eq!(members.integer("whole", 0..=10), Some(3));
     assert_eq!(members.texts("labels").unwrap().len(), 1);
     assert_eq!(members.number("absent", 0.0..=1.0), None);
+    assert_eq!(members.number("unset", 0.0..=1.0), None);
     let mut inner = members.inner("inner").unwrap();
     assert_eq!(inner.text("name"), None);
     inner.end();
