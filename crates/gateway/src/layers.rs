@@ -65,12 +65,25 @@ pub(crate) async fn observe(
     );
     tracing::debug!(method, route, status = status.as_u16(), seconds, request = ?id, "request");
     let headers = response.headers_mut();
+    if let Some(allowed) = headers.get(header::ALLOW).and_then(with_options) {
+        headers.insert(header::ALLOW, allowed);
+    }
     headers.insert(X_REQUEST_ID, id);
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
     );
     response
+}
+
+/// `Allow` as the router writes it does not know that every resource answers `OPTIONS`.
+fn with_options(allowed: &HeaderValue) -> Option<HeaderValue> {
+    let methods = allowed.to_str().ok()?.split(',').map(str::trim);
+    let mut methods: Vec<&str> = methods.filter(|method| !method.is_empty()).collect();
+    if !methods.contains(&"OPTIONS") {
+        methods.push("OPTIONS");
+    }
+    HeaderValue::try_from(methods.join(", ")).ok()
 }
 
 /// The sender's id, or a new one.

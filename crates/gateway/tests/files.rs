@@ -524,10 +524,10 @@ async fn uploads_refuse_what_they_do_not_know() {
         .refused(415, "unsupported-media-type");
     let wrong = api.send("POST", &place, &[], Body::empty()).await;
     wrong.refused(405, "method-not-allowed");
-    assert_eq!(wrong.header("allow"), "HEAD,PATCH");
+    assert_eq!(wrong.header("allow"), "HEAD, PATCH, OPTIONS");
     let wrong = api.get(&format!("{place}:complete")).await;
     wrong.refused(405, "method-not-allowed");
-    assert_eq!(wrong.header("allow"), "POST");
+    assert_eq!(wrong.header("allow"), "POST, OPTIONS");
     api.send("POST", &format!("{place}:finish"), &[], Body::empty())
         .await
         .refused(404, "no-such-resource");

@@ -22,6 +22,7 @@ use crate::{
     error::{Code, Location, Problem},
     extract::{Members, Query, accepts, json_body, one_header},
     layers::Route,
+    method_not_allowed_here,
     routes::files::{append, blocking, check_name, check_type, keep},
     view::time,
 };
@@ -147,8 +148,8 @@ async fn upload(
         None => (segment.as_str(), None),
     };
     let (route, allowed) = match action {
-        None => ("/v1/uploads/{id}", "HEAD,PATCH"),
-        Some("complete") => ("/v1/uploads/{id}:complete", "POST"),
+        None => ("/v1/uploads/{id}", "HEAD, PATCH, OPTIONS"),
+        Some("complete") => ("/v1/uploads/{id}:complete", "POST, OPTIONS"),
         Some(_) => return crate::extract::not_found().into_response(),
     };
     let answer = match (action, method.as_str(), id.parse::<UploadId>()) {
@@ -158,7 +159,7 @@ async fn upload(
         (None, "HEAD", Ok(id)) => offset(&node, id, query).await,
         (None, "PATCH", Ok(id)) => add(&node, id, query, &headers, body).await,
         (Some(_), "POST", Ok(id)) => complete(&node, id, query, &headers).await,
-        _ => Err(not_allowed(&method, allowed)),
+        _ => Ok(method_not_allowed_here(&method, allowed)),
     };
     let mut response = answer.unwrap_or_else(Problem::into_response);
     response.extensions_mut().insert(Route(route));
@@ -174,16 +175,6 @@ fn no_upload(error: &dyn std::fmt::Display) -> Problem {
         detail.clone(),
     )
     .error("id", Location::Path, detail, "upload-id")
-}
-
-fn not_allowed(method: &Method, allowed: &'static str) -> Problem {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "method-not-allowed",
-        Code::Unimplemented,
-        format!("this resource has no method {method}"),
-    )
-    .header(header::ALLOW, HeaderValue::from_static(allowed))
 }
 
 async fn offset(node: &Node, id: UploadId, query: Query) -> Result<Response, Problem> {
