@@ -63,25 +63,27 @@ pub(crate) async fn jobs_json(node: &Node, views: &[JobView]) -> Result<Vec<Valu
 /// A Job of the API together with its entity tag; both tell of the same progress.
 pub(crate) async fn tagged_job(node: &Node, view: &JobView) -> Result<(Value, String), StoreError> {
     let progress = node.hub.progress_of(view.job.id);
-    let tag = job_tag(&view.job, progress.as_ref());
+    let told = progress.as_ref().map_or(0, |progress| progress.seq);
     let job = job_with(node, view, progress, &mut Reasons::default()).await?;
+    let tag = job_tag(view.job.revision, told, job["reason"]["code"].as_str());
     Ok((job, tag))
 }
 
-/// The entity tag of a job, without quotes: its revision and how often its attempt told of progress.
-pub(crate) fn job_tag(job: &Job, progress: Option<&Progress>) -> String {
-    format!(
-        "{}-{}",
-        job.revision,
-        progress.map_or(0, |progress| progress.seq)
-    )
+/// The entity tag of a job, without quotes: its revision, how often its attempt told of progress, and why it waits, which
+/// can change while nothing happens to the job itself.
+fn job_tag(revision: u32, told: u64, reason: Option<&str>) -> String {
+    match reason {
+        Some(reason) => format!("{revision}-{told}-{reason}"),
+        None => format!("{revision}-{told}"),
+    }
 }
 
 /// The revision in an entity tag of a job.
 pub(crate) fn revision_of(tag: &str) -> Option<u32> {
-    let (revision, seq) = tag.split_once('-')?;
-    seq.parse::<u64>().ok()?;
-    revision.parse().ok()
+    let mut parts = tag.splitn(3, '-');
+    let revision = parts.next()?.parse().ok()?;
+    parts.next()?.parse::<u64>().ok()?;
+    Some(revision)
 }
 
 async fn job_with(
@@ -162,6 +164,9 @@ fn plain_job(job: &Job, spec: &Spec, progress: Option<&Progress>) -> Map<String,
         .filter(|_| matches!(job.state, State::Failed | State::Retrying))
     {
         put("error", crate::error::failure_json(failure));
+    }
+    if let Some(why) = job.cancel.as_deref().filter(|why| !why.is_empty()) {
+        put("cancel_reason", why.into());
     }
     match spec.origin {
         Some(Origin::RetryOf(of)) => put("retry_of", of.to_string().into()),

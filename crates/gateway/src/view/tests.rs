@@ -14,5 +14,7 @@ fn tags_give_their_revision() {
     assert_eq!(revision_of("17"), None);
     assert_eq!(revision_of("x-3"), None);
     assert_eq!(revision_of("17-x"), None);
+    assert_eq!(revision_of(&job_tag(17, 3, Some("no-worker"))), Some(17));
+    assert_ne!(job_tag(17, 3, Some("no-worker")), job_tag(17, 3, None));
     assert_eq!(digest_of("ab12-active-able"), "ab12");
 }

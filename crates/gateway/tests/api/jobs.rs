@@ -123,7 +123,14 @@ async fn everything_that_is_wrong_is_told_at_once() {
     check(json!({"service": 5}), &["/service"]).await;
     check(json!({"service": "Bad Key"}), &["/service"]).await;
     check(json!({"service": ECHO, "inputs": []}), &["/inputs"]).await;
-    check(json!({"service": ECHO, "inputs": null}), &["/inputs"]).await;
+    check(json!({"service": null}), &["/service"]).await;
+    check(
+        json!({"service": ECHO, "name": "n".repeat(1_001), "labels": {"k": "v".repeat(1_001)}}),
+        &["/name", "/labels"],
+    )
+    .await;
+    let labels: serde_json::Map<_, _> = (0..65).map(|i| (format!("k{i}"), json!(""))).collect();
+    check(json!({"service": ECHO, "labels": labels}), &["/labels"]).await;
     check(
         json!({"service": ECHO, "delay": 1, "not_before": "2026-01-01T00:00:00Z"}),
         &["/delay"],
@@ -233,7 +240,7 @@ async fn entity_tags_make_polling_cheap_and_changes_safe() {
     let job = api.submit(json!({"service": "test/stuck"})).await;
     let path = format!("/v1/jobs/{}", id(&job));
     let tag = api.get(&path).await.header("etag").unwrap().to_owned();
-    assert_eq!(tag, format!("\"{}-0\"", job["revision"]));
+    assert_eq!(tag, format!("\"{}-0-no-worker\"", job["revision"]));
     assert!(
         api.request("GET", &path, &[("if-none-match", &tag)], "")
             .await
@@ -295,6 +302,51 @@ async fn entity_tags_make_polling_cheap_and_changes_safe() {
     .expect(422)
     .json();
     assert_eq!(pointers(&problem), ["/priority", "/labels", "/state"]);
+}
+
+#[tokio::test]
+async fn an_entity_tag_tells_that_a_job_waits_for_something_else() {
+    let api = Api::start().await;
+    let service = api.publish_stuck().await;
+    let job = api.submit(json!({"service": service})).await;
+    let path = format!("/v1/jobs/{}", id(&job));
+    let tag = api.get(&path).await.header("etag").unwrap().to_owned();
+    api.request("POST", &format!("/v1/services/{service}:pause"), &[], "")
+        .await
+        .expect(200);
+    let now = api
+        .request("GET", &path, &[("if-none-match", &tag)], "")
+        .await
+        .expect(200);
+    assert_eq!(now.json()["reason"]["code"], "paused");
+    assert_eq!(now.json()["revision"], job["revision"]);
+    // Nothing happened to the job, so what was decided about it holds.
+    api.json(
+        "PATCH",
+        &path,
+        &[("if-match", &tag)],
+        json!({"priority": 1}),
+    )
+    .await
+    .expect(200);
+}
+
+#[tokio::test]
+async fn null_is_no_value() {
+    let api = Api::start().await;
+    let job = api
+        .submit(json!({
+            "service": ECHO, "inputs": null, "method": null, "name": null, "labels": null, "delay": null,
+            "not_before": null, "deadline": null, "priority": null, "submitter": null, "sweep": null,
+            "resources": {"cpus": null, "memory": null}, "limits": null,
+            "retry": {"max_attempts": null, "retry_on": null},
+        }))
+        .await;
+    assert_eq!(api.ended(id(&job)).await["state"], "succeeded");
+    let path = format!("/v1/jobs/{}", id(&job));
+    api.json("PATCH", &path, &[], json!({"priority": null}))
+        .await
+        .problem(422, "validation-failed");
 }
 
 #[tokio::test]
@@ -362,6 +414,9 @@ async fn cancel_retry_delete() {
         .await
         .expect(200);
     assert_eq!(canceled.json()["state"], "canceled");
+    // Who looks at the job later wants to know why, too.
+    let job_now = api.get(&path).await.expect(200).json();
+    assert_eq!(job_now["cancel_reason"], "why not");
     api.request("POST", &format!("{path}:cancel"), &[], "")
         .await
         .expect(200);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::{extract::State, http::Uri, response::Response};
 use jiff::Timestamp;
+use trefoil_director::{ServiceId, ServiceKey};
 use trefoil_jobs::{JobId, State as JobState};
 use trefoil_server::{Node, store::JobFilter};
 
@@ -33,7 +34,7 @@ pub(super) async fn list(
 fn filter(query: &mut Query) -> Result<JobFilter, Problem> {
     Ok(JobFilter {
         states: states(query)?,
-        service: query.one("service")?,
+        service: query.one("service")?.map(service).transpose()?,
         submitter: query.one("submitter")?,
         parent: match query.one("parent")?.as_deref() {
             None => None,
@@ -80,6 +81,19 @@ pub(crate) fn states(query: &mut Query) -> Result<Vec<JobState>, Problem> {
 fn id(name: &str, text: &str) -> Result<JobId, Problem> {
     text.parse()
         .map_err(|error| Problem::query(name, format!("`{name}` is {error}"), "uuid"))
+}
+
+/// A job is of one version, so a range of versions would find none.
+fn service(text: String) -> Result<String, Problem> {
+    let known = match text.contains(':') {
+        true => text.parse::<ServiceId>().is_ok(),
+        false => text.parse::<ServiceKey>().is_ok(),
+    };
+    if known {
+        return Ok(text);
+    }
+    let detail = "`service` must be a key, or a key with a whole version such as `key:1.2.0`";
+    Err(Problem::query("service", detail, "service-id"))
 }
 
 fn label(text: String) -> Result<(String, String), Problem> {

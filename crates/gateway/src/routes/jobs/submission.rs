@@ -18,6 +18,11 @@ const SECONDS_MAX: f64 = 3_153_600_000.0;
 const CPUS_MAX: f64 = 4_096.0;
 /// Numbers that every JSON reader holds exactly.
 const MEMORY_MAX: i64 = 9_007_199_254_740_991;
+/// Names and labels come with every job of a list, a thousand at a time: what is larger belongs in a file.
+const NAME_CHARS_MAX: usize = 1_000;
+const LABELS_MAX: usize = 64;
+const LABEL_KEY_CHARS_MAX: usize = 100;
+const LABEL_CHARS_MAX: usize = 1_000;
 /// Classes of failure that can be tried again.
 const RETRIED: [FailureClass; 4] = [
     FailureClass::Application,
@@ -73,6 +78,14 @@ pub(crate) fn read(
         None => {}
     }
     request.name = members.text("name");
+    if request
+        .name
+        .as_ref()
+        .is_some_and(|name| too_long(name, NAME_CHARS_MAX))
+    {
+        let detail = format!("a name has at most {NAME_CHARS_MAX} characters");
+        members.wrong("name", "max-length", detail);
+    }
     request.labels = labels(&mut members).unwrap_or_default();
     request.not_before_ms = not_before(&mut members, common.now_ms);
     request.limits.deadline_ms = seconds(&mut members, "deadline", Zero::Refused);
@@ -129,7 +142,24 @@ pub(crate) fn labels(
             "the key of a label is not empty and has no colon",
         );
     }
+    if labels.len() > LABELS_MAX {
+        let detail = format!("a job has at most {LABELS_MAX} labels");
+        members.wrong("labels", "max-properties", detail);
+    }
+    let is_long = |(key, value): (&String, &String)| {
+        too_long(key, LABEL_KEY_CHARS_MAX) || too_long(value, LABEL_CHARS_MAX)
+    };
+    if labels.iter().any(is_long) {
+        let detail = format!(
+            "the key of a label has at most {LABEL_KEY_CHARS_MAX} characters, its value {LABEL_CHARS_MAX}"
+        );
+        members.wrong("labels", "max-length", detail);
+    }
     Some(labels)
+}
+
+fn too_long(text: &str, chars_max: usize) -> bool {
+    text.len() > chars_max && text.chars().count() > chars_max
 }
 
 fn not_before(members: &mut Members<'_>, now_ms: u64) -> Option<u64> {
