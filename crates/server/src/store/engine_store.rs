@@ -323,7 +323,7 @@ impl JobStore for SqliteStore {
 
     fn active(&mut self) -> Result<Vec<Job>, StoreError> {
         self.jobs(
-            "WHERE job.state IN (4, 5, 7) AND job.counts IS NULL ORDER BY job.seq",
+            "WHERE job.state > 3 AND job.state < 8 AND job.state <> 6 AND job.counts IS NULL ORDER BY job.seq",
             [],
         )
     }

@@ -326,7 +326,12 @@ fn states_sql(states: &[State]) -> String {
         .map(|state| (*state as u8).to_string())
         .collect::<Vec<_>>()
         .join(",");
-    format!("job.state IN ({numbers})")
+    // Said in the words of the index `job_bad`, so that what is looked for among a million is found without looking at them.
+    let bad = states
+        .iter()
+        .all(|state| *state as u8 > State::Succeeded as u8);
+    let index = if bad { "job.state > 8 AND " } else { "" };
+    format!("{index}job.state IN ({numbers})")
 }
 
 fn list(

@@ -41,10 +41,11 @@ CREATE TABLE job (
 
 -- 3 = queued: what starts next, by group.
 CREATE INDEX job_queue ON job (service, submitter, priority DESC, seq) WHERE state = 3;
--- 4, 5, 7 = starting, running, canceling.
-CREATE INDEX job_active ON job (state, seq) WHERE state IN (4, 5, 7);
+-- With a worker (4, 5, 7) or between two attempts (6). Conditions are comparisons and not lists: for a list SQLite builds a
+-- temporary tree at each UPDATE, which costs more than all the rest of it.
+CREATE INDEX job_active ON job (state, seq) WHERE state > 3 AND state < 8;
 -- 9, 10 = failed, canceled: rare, and what people look for.
-CREATE INDEX job_bad ON job (state, seq) WHERE state IN (9, 10);
+CREATE INDEX job_bad ON job (state, seq) WHERE state > 8;
 CREATE INDEX job_wake ON job (wake) WHERE wake IS NOT NULL;
 CREATE INDEX job_parent ON job (parent, idx) WHERE parent IS NOT NULL;
 CREATE INDEX job_batch ON job (batch, idx) WHERE batch IS NOT NULL;
