@@ -112,8 +112,13 @@ struct Folder {
 
 impl Folder {
     fn open(told: &Path) -> Result<Self, BadOutputs> {
-        let real = fs::canonicalize(told)
-            .map_err(|error| bad(None, format!("OUTPUT_FOLDER is gone: {error}")))?;
+        let gone = |error: io::Error| bad(None, format!("OUTPUT_FOLDER is gone: {error}"));
+        // A program may replace its folder: a link in its place would make another directory the one to stay within.
+        if !fs::symlink_metadata(told).map_err(gone)?.is_dir() {
+            let reason = "OUTPUT_FOLDER is not a directory any more";
+            return Err(bad(None, reason.to_owned()));
+        }
+        let real = fs::canonicalize(told).map_err(gone)?;
         Ok(Self {
             told: told.to_owned(),
             real,

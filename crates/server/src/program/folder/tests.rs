@@ -330,6 +330,15 @@ fn nothing_outside_the_folder_is_followed() {
 }
 
 #[test]
+fn a_folder_that_was_replaced_is_not_followed() {
+    let attempt = Attempt::new();
+    fs::remove_dir(attempt.dir.outputs()).unwrap();
+    attempt.check_bad(&file_port("passwd", &[]), "OUTPUT_FOLDER is gone");
+    symlink("/etc", attempt.dir.outputs()).unwrap();
+    attempt.check_bad(&file_port("passwd", &[]), "is not a directory any more");
+}
+
+#[test]
 fn only_regular_files_are_outputs() {
     let attempt = Attempt::new();
     let outputs = attempt.dir.outputs();
