@@ -80,6 +80,9 @@ pub enum CatalogError {
     /// A retired service has no other state; publish it again.
     #[error("`{0}` is retired")]
     Retired(ServiceId),
+    /// It is part of the platform.
+    #[error("`{0}` is part of the platform: it can be paused, not retired")]
+    Builtin(ServiceId),
     /// Its directory supplies it and would bring it back.
     #[error("`{id}` is supplied by the directory `{label}`: remove that instead")]
     Supplied {
@@ -128,7 +131,8 @@ impl Catalog {
                 service.id,
                 describe(&holder.service)
             );
-            let problem = Problem::error("metadata.yml", (1, 1), "version", reason)
+            let file = format!("{}/metadata.yml", service.label);
+            let problem = Problem::error(&file, (1, 1), "version", reason)
                 .with_hint("change the key or the version of one of them".to_owned());
             self.set_broken(&service.label, vec![problem.clone()]);
             return Err(problem);
@@ -216,11 +220,14 @@ impl Catalog {
     /// Retires a service that was published. `false` when it was retired already.
     ///
     /// # Errors
-    /// When it is unknown or a watched directory supplies it.
+    /// When it is unknown, built in, or a watched directory supplies it.
     pub fn retire(&mut self, id: &ServiceId) -> Result<bool, CatalogError> {
         let entry = self
             .get(id)
             .ok_or_else(|| CatalogError::Unknown(id.clone()))?;
+        if entry.service.source == Source::Builtin {
+            return Err(CatalogError::Builtin(id.clone()));
+        }
         if entry.state != ServiceState::Retired
             && matches!(entry.service.source, Source::Directory { .. })
         {

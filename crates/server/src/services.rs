@@ -5,7 +5,7 @@ mod scan;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     fs, io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -36,6 +36,8 @@ struct Inner {
     /// Where published services are put.
     published: PathBuf,
     engine: Mutex<Option<EngineHandle>>,
+    /// Published versions that were retired. Their files stay, because jobs may still run them.
+    retired: Mutex<HashSet<String>>,
     /// One change of the published directory at a time.
     changes: tokio::sync::Mutex<()>,
 }
@@ -127,6 +129,13 @@ impl Services {
             roots,
             published,
             engine: Mutex::default(),
+            retired: Mutex::new(
+                states
+                    .iter()
+                    .filter(|(_, _, retired)| *retired)
+                    .map(|(service, _, _)| service.clone())
+                    .collect(),
+            ),
             changes: tokio::sync::Mutex::default(),
         }));
         {
@@ -167,6 +176,13 @@ impl Services {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn retired(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.0
+            .retired
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Tells the engine of every service; from now on it hears of changes.
     pub(crate) fn introduce(&self, engine: &mut PlatformEngine, retired: &[String]) {
         for service in retired {
@@ -192,8 +208,8 @@ impl Services {
         *self.0.engine.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Reads the watched and the published directories again; blocking.
-    pub(crate) fn rescan(&self) {
+    /// Reads the watched and the published directories again, and returns what is not supplied any more; blocking.
+    pub(crate) fn rescan(&self) -> Vec<ServiceId> {
         let mut found = Vec::new();
         for root in &self.0.roots {
             found.extend(scan::services(root, &|dir| Source::Directory { dir }));
@@ -212,13 +228,26 @@ impl Services {
             .chain(catalog.broken().map(|(label, _)| label.to_owned()))
             .filter(|label| !labels.contains_key(label.as_str()))
             .collect();
+        let mut lost = Vec::new();
         for label in gone {
             for id in catalog.remove_directory(&label) {
                 tracing::info!(service = %id, directory = label, "its directory is gone: retired");
+                lost.push(id);
             }
         }
+        let retired = self.retired();
         for one in &found {
             match &one.service {
+                Ok(service)
+                    if matches!(service.source, Source::Published { .. })
+                        && retired.contains(&service.id.to_string()) =>
+                {
+                    // Known, so that jobs that run it can be concluded; whoever supplies the version now goes first.
+                    if catalog.get(&service.id).is_none() {
+                        insert(&mut catalog, service.clone());
+                        let _ = catalog.retire(&service.id);
+                    }
+                }
                 Ok(service) => insert(&mut catalog, service.clone()),
                 Err(problems) => {
                     let known = catalog
@@ -233,6 +262,12 @@ impl Services {
                 }
             }
         }
+        lost.retain(|id| {
+            catalog
+                .get(id)
+                .is_some_and(|entry| entry.state == ServiceState::Retired)
+        });
+        lost
     }
 
     /// Publishes one version.
@@ -253,6 +288,7 @@ impl Services {
         })
         .await
         .map_err(|error| io::Error::other(error.to_string()))??;
+        self.retired().remove(&wanted.to_string());
         self.keep_state(&wanted).await?;
         Ok(done)
     }
@@ -328,12 +364,8 @@ impl Services {
     pub async fn retire(&self, id: &ServiceId) -> Result<(), ServiceError> {
         let _one_at_a_time = self.0.changes.lock().await;
         self.catalog().retire(id)?;
-        let dir = self.0.published.join(directory_name(id));
-        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(dir)).await;
-        match removed.map_err(|error| io::Error::other(error.to_string()))? {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
+        // The files stay where they are: jobs that run may still need them.
+        self.retired().insert(id.to_string());
         self.keep_state(id).await
     }
 
@@ -389,12 +421,9 @@ impl Services {
     pub(crate) async fn refresh(&self) {
         let _one_at_a_time = self.0.changes.lock().await;
         let this = self.clone();
-        if tokio::task::spawn_blocking(move || this.rescan())
-            .await
-            .is_err()
-        {
+        let Ok(gone) = tokio::task::spawn_blocking(move || this.rescan()).await else {
             return;
-        }
+        };
         let engine = self
             .0
             .engine
@@ -408,6 +437,12 @@ impl Services {
             .map(|entry| (entry.service.id.to_string(), status_of(entry)))
             .collect();
         let told = engine.call(move |engine, _| {
+            for id in gone {
+                // So that jobs that wait for it say so after a restart too.
+                engine
+                    .store()
+                    .set_service_state(&id.to_string(), false, true)?;
+            }
             for (name, status) in statuses {
                 engine.set_service(&name.into(), status);
             }
@@ -424,9 +459,11 @@ fn insert(catalog: &mut Catalog, service: Service) {
     for warning in &service.warnings {
         tracing::debug!(%warning, "a service has a warning");
     }
+    let known = catalog.broken().any(|(label, _)| label == service.label);
     match catalog.insert(service) {
         Ok(trefoil_director::Inserted::Unchanged) => {}
         Ok(what) => tracing::info!(service = %id, ?what, "service"),
+        Err(_) if known => {}
         Err(problem) => tracing::warn!(%problem, "a service is broken"),
     }
 }

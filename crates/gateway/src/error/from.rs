@@ -119,6 +119,8 @@ impl From<CatalogError> for Problem {
             CatalogError::Retired(_) => {
                 Self::conflict("service-retired", detail).hint("publish it again to make it active")
             }
+            CatalogError::Builtin(_) => Self::conflict("builtin-service", detail)
+                .hint("pause it instead: POST /v1/services/{key}:{version}:pause"),
             CatalogError::Supplied { label, .. } => Self::conflict("supplied-by-directory", detail)
                 .hint(format!("remove `{label}` instead")),
         }

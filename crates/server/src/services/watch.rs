@@ -1,9 +1,11 @@
 //! Notices that something below a directory changed.
 
 use std::{
+    collections::{HashMap, HashSet},
+    ffi::OsString,
     io,
     mem::MaybeUninit,
-    os::fd::OwnedFd,
+    os::{fd::OwnedFd, unix::ffi::OsStrExt as _},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -16,11 +18,15 @@ use super::scan::directories;
 /// Editors and copies change many files in a moment; one look after that is enough.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// Watches every directory below some roots.
+/// Watches every directory below some roots, and the roots' own names: a deployment may replace a root as a whole.
 #[derive(Debug)]
 pub(crate) struct DirectoryWatch {
     roots: Vec<PathBuf>,
     inotify: AsyncFd<OwnedFd>,
+    /// Watches of directories below roots.
+    covered: HashSet<i32>,
+    /// Watches of directories that roots are in, with the roots' names.
+    above: HashMap<i32, Vec<OsString>>,
 }
 
 impl DirectoryWatch {
@@ -31,16 +37,36 @@ impl DirectoryWatch {
     pub(crate) fn new(roots: &[PathBuf]) -> io::Result<Self> {
         let inotify =
             crate::program::watched(inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?)?;
-        let watch = Self {
+        let mut watch = Self {
             roots: roots.to_vec(),
             inotify,
+            covered: HashSet::new(),
+            above: HashMap::new(),
         };
+        watch.cover_above();
         watch.cover();
         Ok(watch)
     }
 
+    fn cover_above(&mut self) {
+        let flags = WatchFlags::CREATE
+            | WatchFlags::DELETE
+            | WatchFlags::MOVED_FROM
+            | WatchFlags::MOVED_TO
+            | WatchFlags::ONLYDIR
+            | WatchFlags::MASK_ADD;
+        for root in self.roots.clone() {
+            let root = std::path::absolute(&root).unwrap_or(root);
+            if let (Some(above), Some(name)) = (root.parent(), root.file_name())
+                && let Some(id) = self.add(above, flags)
+            {
+                self.above.entry(id).or_default().push(name.to_owned());
+            }
+        }
+    }
+
     /// Adds what is not watched yet; a directory that is watched already keeps its watch.
-    fn cover(&self) {
+    fn cover(&mut self) {
         let flags = WatchFlags::CREATE
             | WatchFlags::CLOSE_WRITE
             | WatchFlags::DELETE
@@ -48,18 +74,22 @@ impl DirectoryWatch {
             | WatchFlags::MOVED_TO
             | WatchFlags::DELETE_SELF
             | WatchFlags::ATTRIB
-            | WatchFlags::ONLYDIR;
-        for root in &self.roots {
-            for directory in directories(root) {
-                self.add(&directory, flags);
-            }
-        }
+            | WatchFlags::ONLYDIR
+            | WatchFlags::MASK_ADD;
+        let roots = self.roots.iter().filter(|root| root.is_dir());
+        let all: Vec<PathBuf> = roots.flat_map(|root| directories(root)).collect();
+        self.covered = all
+            .iter()
+            .filter_map(|directory| self.add(directory, flags))
+            .collect();
     }
 
-    fn add(&self, directory: &Path, flags: WatchFlags) {
-        if let Err(error) = inotify::add_watch(self.inotify.get_ref(), directory, flags) {
-            tracing::warn!(directory = %directory.display(), %error, "a service directory cannot be watched");
-        }
+    fn add(&self, directory: &Path, flags: WatchFlags) -> Option<i32> {
+        inotify::add_watch(self.inotify.get_ref(), directory, flags)
+            .inspect_err(|error| {
+                tracing::warn!(directory = %directory.display(), %error, "a service directory cannot be watched");
+            })
+            .ok()
     }
 
     /// Returns when something changed and the dust has settled.
@@ -70,14 +100,33 @@ impl DirectoryWatch {
     /// # Cancel safety
     /// A change that was noticed is forgotten if this is dropped while it settles.
     pub(crate) async fn changed(&mut self) -> io::Result<()> {
-        let mut ready = self.inotify.readable().await?;
-        ready.clear_ready();
-        drop(ready);
+        loop {
+            self.inotify.readable().await?.clear_ready();
+            if self.take_events() {
+                break;
+            }
+        }
         tokio::time::sleep(SETTLE).await;
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut events = inotify::Reader::new(self.inotify.get_ref(), &mut buffer);
-        while events.next().is_ok() {}
+        self.take_events();
         self.cover();
         Ok(())
+    }
+
+    /// Empties the kernel's queue; whether anything in it is about services.
+    fn take_events(&self) -> bool {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(self.inotify.get_ref(), &mut buffer);
+        let mut matters = false;
+        while let Ok(event) = events.next() {
+            matters |= match self.above.get(&event.wd()) {
+                Some(roots) if !self.covered.contains(&event.wd()) => roots.iter().any(|root| {
+                    event
+                        .file_name()
+                        .is_some_and(|name| name.to_bytes() == root.as_bytes())
+                }),
+                _ => true,
+            };
+        }
+        matters
     }
 }
