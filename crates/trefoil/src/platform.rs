@@ -46,8 +46,11 @@ impl Platform {
             .context("cannot tell the address of the listener")?;
         let node = Node::start(config).await.map_err(|error| {
             let hint = match &error {
-                trefoil_server::StartError::Lock(_) => {
+                trefoil_server::StartError::Lock(trefoil_server::LockError::Held { .. }) => {
                     "stop that process, or give this one another directory (--data)"
+                }
+                trefoil_server::StartError::Lock(_) => {
+                    "give it a directory that can be written with --data; `trefoil doctor` tells more"
                 }
                 trefoil_server::StartError::Services { .. } => "check --services",
                 _ => "`trefoil doctor` looks at the usual causes",

@@ -490,6 +490,17 @@ fn services_are_listed_published_and_matched() {
     let body: Value = serde_json::from_slice(&ran.seen[0].body).unwrap();
     assert_eq!(body["files"], json!({"run.sh": "true\n"}));
     assert_eq!(body["service"], "[run]\n");
+    let replaced = |before: &str| {
+        let before = answer(200, &json!({ "digest": before }));
+        let after = answer(200, &json!({"digest": "d"}));
+        run_in(
+            dir.path(),
+            vec![before, after],
+            &["services", "publish", ".", "--replace"],
+        )
+    };
+    assert_eq!(replaced("c").stdout, "a/b:1.0.0 replaced d\n");
+    assert_eq!(replaced("d").stdout, "a/b:1.0.0 up to date d\n");
 
     let pairs = json!({"pairs": [{"from": {"port": "o"}, "to": {"port": "i"}}],
         "refused": [{"from": {"port": "p"}, "to": {"port": "i"}, "rule": "unit", "reason": "mV is no length"}]});

@@ -67,6 +67,14 @@ impl Problem {
         let errors = self.raw.get("errors").and_then(Value::as_array);
         let describe = |error: &Value| {
             let text = |key: &str| error.get(key).and_then(Value::as_str).unwrap_or("");
+            if let Some(file) = error.get("file").and_then(Value::as_str) {
+                let number = |key: &str| error.get(key).and_then(Value::as_u64).unwrap_or(0);
+                let place = format!("{file}:{}:{}", number("line"), number("column"));
+                return match text("pointer") {
+                    "" => format!("{place}: {}", text("detail")),
+                    field => format!("{place}: {field}: {}", text("detail")),
+                };
+            }
             let place = match (text("location"), text("pointer")) {
                 ("" | "body", pointer) => pointer.to_owned(),
                 (location, "") => location.to_owned(),
@@ -78,9 +86,16 @@ impl Problem {
                 (place, _) => format!("{place}: {}", text("detail")),
             }
         };
-        errors
-            .map(|errors| errors.iter().map(describe).collect())
-            .unwrap_or_default()
+        let Some(errors) = errors else {
+            return Vec::new();
+        };
+        // A single one is often the problem itself over again.
+        let says_more = |error: &&Value| {
+            error.get("file").is_some()
+                || error.get("offset").is_some()
+                || error.get("detail").and_then(Value::as_str) != Some(&self.detail)
+        };
+        errors.iter().filter(says_more).map(describe).collect()
     }
 }
 
@@ -166,7 +181,7 @@ impl ClientError {
             ClientError::Problem(problem) | ClientError::Job { problem, .. } => match &problem.hint
             {
                 // A hint in terms of HTTP is for other clients; here there is a command.
-                Some(hint) if !hint.contains("/v1/") => hint.clone(),
+                Some(hint) if !hint.contains("/v1/") && !hint.contains("If-") => hint.clone(),
                 _ => hint_for(problem).to_owned(),
             },
             ClientError::Unreachable { .. } => {
@@ -214,6 +229,8 @@ fn hint_for(problem: &Problem) -> &'static str {
         ("result-not-ready", _) => "wait for it with `trefoil jobs wait ID`",
         ("job-canceled", _) => "run it again with `trefoil jobs retry ID`",
         ("already-published", _) => "replace it with --replace, or publish a new version",
+        ("broken-service", _) => "correct the files and publish again",
+        ("builtin-service", _) => "pause it instead with `trefoil services pause KEY:VERSION`",
         ("file-in-use", _) => "remove the jobs that use it first (`trefoil jobs rm ID`)",
         ("job-not-ended", _) => "cancel it first with `trefoil jobs cancel ID`",
         (_, 404) => "`trefoil services ls` and `trefoil jobs ls` list what is there",
@@ -265,6 +282,27 @@ mod tests {
         };
         assert_eq!(hint("look closer"), "look closer");
         assert!(hint("POST /v1/jobs/1:retry runs it again").contains("trefoil jobs retry"));
+        let body = br#"{"type":"urn:trefoil:problem:already-published","hint":"replace it with `If-Match: *`"}"#;
+        let problem = Problem::parse(409, "Conflict", body);
+        let hint = ClientError::Problem(Box::new(problem)).hint();
+        assert!(hint.contains("--replace"), "{hint}");
+    }
+
+    #[test]
+    fn a_place_in_a_file_is_shown_and_nothing_is_said_twice() {
+        let body = br#"{"detail":"the service is broken: 1 problems","errors":[
+            {"file":"metadata.yml","line":10,"column":1,"pointer":"","detail":"not valid YAML","location":"body"},
+            {"file":"service.toml","line":2,"column":3,"pointer":"run.comand","detail":"is not a known key"}]}"#;
+        assert_eq!(
+            Problem::parse(422, "", body).violations(),
+            [
+                "metadata.yml:10:1: not valid YAML",
+                "service.toml:2:3: run.comand: is not a known key"
+            ]
+        );
+        let body = br#"{"detail":"`1` is no version","errors":[
+            {"detail":"`1` is no version","location":"path","pointer":"service"}]}"#;
+        assert!(Problem::parse(404, "", body).violations().is_empty());
     }
 
     #[test]

@@ -59,6 +59,16 @@ pub(crate) fn run(
         crate::client::encode_path(&key),
         crate::client::encode_path(&version)
     );
+    // The answer does not tell a replaced version from one that was the same already.
+    let digest_before = match replace {
+        true => client
+            .get(&path)
+            .send()
+            .and_then(|answer| answer.json::<Value>())
+            .map(|service| text_of(&service, "digest"))
+            .ok(),
+        false => None,
+    };
     let answer = client
         .put(&path)
         .json(&body)
@@ -69,11 +79,13 @@ pub(crate) fn run(
     if ui.json {
         return ui.document(&service);
     }
-    let word = if new { "published" } else { "up to date" };
-    ui.line(&format!(
-        "{key}:{version} {word} {}",
-        text_of(&service, "digest")
-    ))
+    let digest = text_of(&service, "digest");
+    let word = match (new, digest_before) {
+        (true, _) => "published",
+        (false, Some(before)) if before != digest => "replaced",
+        (false, _) => "up to date",
+    };
+    ui.line(&format!("{key}:{version} {word} {digest}"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
