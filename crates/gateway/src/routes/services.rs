@@ -1,6 +1,6 @@
 //! Services: what there is, publishing, pausing, and what fits what.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json, Router,
@@ -23,8 +23,8 @@ use trefoil_server::{
 use crate::{
     error::{Code, Problem},
     extract::{
-        AcceptJson, IfMatch, Members, Page, PathText, Query, accepts, is_not_modified, json_body,
-        not_modified, optional_json_body, set_etag,
+        AcceptJson, IfMatch, Members, Page, PathText, Query, accepts, escape, is_not_modified,
+        json_body, not_modified, optional_json_body, set_etag,
     },
     layers::Route,
     method_not_allowed_here,
@@ -419,6 +419,12 @@ fn publication(value: Value) -> Result<Publication, Problem> {
         }
         publication.service = members.text("service");
         publication.files = members.texts("files").unwrap_or_default();
+        for name in publication.files.keys() {
+            if let Some(above) = file_above(&publication.files, name) {
+                let detail = format!("`{above}` is a file, so nothing can be below it");
+                members.wrong_at(&format!("files/{}", escape(name)), "file-name", detail);
+            }
+        }
         members.end();
     }
     if violations.is_empty() {
@@ -426,6 +432,14 @@ fn publication(value: Value) -> Result<Publication, Problem> {
     } else {
         Err(violations.into())
     }
+}
+
+/// Which of the files stands where a directory of `name` would be.
+fn file_above<'n>(files: &BTreeMap<String, String>, name: &'n str) -> Option<&'n str> {
+    let mut above = name.match_indices('/').map(|(end, _)| &name[..end]);
+    above.find(|above| {
+        matches!(*above, "metadata.yml" | "service.toml") || files.contains_key(*above)
+    })
 }
 
 /// The answer that shows one service.

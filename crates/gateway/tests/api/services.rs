@@ -214,6 +214,11 @@ async fn broken_publications_name_every_problem() {
         .expect(422)
         .json();
     assert_eq!(pointers(&problem), ["/metadata", "/files/a", "/metdata"]);
+    let mut body = publication("test/a", "1.0.0");
+    body["files"] = json!({"a": "", "a/b": "", "a/b/c": "", "service.toml/x": "", "ab/c": ""});
+    let problem = api.json("PUT", path, &[], body).await.expect(422).json();
+    let expected = ["/files/a~1b", "/files/a~1b~1c", "/files/service.toml~1x"];
+    assert_eq!(pointers(&problem), expected);
     for name in ["", "../x", "/etc/x", "a//b", "metadata.yml"] {
         let mut body = publication("test/a", "1.0.0");
         body["files"] = json!({ name: "x" });
