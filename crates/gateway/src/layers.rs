@@ -65,9 +65,6 @@ pub(crate) async fn observe(
     );
     tracing::debug!(method, route, status = status.as_u16(), seconds, request = ?id, "request");
     let headers = response.headers_mut();
-    if let Some(allowed) = headers.get(header::ALLOW).and_then(with_options) {
-        headers.insert(header::ALLOW, allowed);
-    }
     headers.insert(X_REQUEST_ID, id);
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -76,9 +73,18 @@ pub(crate) async fn observe(
     response
 }
 
-/// `Allow` as the router writes it does not know that every resource answers `OPTIONS`.
-fn with_options(allowed: &HeaderValue) -> Option<HeaderValue> {
-    let methods = allowed.to_str().ok()?.split(',').map(str::trim);
+/// Completes `Allow` as the router writes it: that does not know that every resource answers `OPTIONS`.
+pub(crate) async fn allow_options(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    let allowed = headers.get(header::ALLOW);
+    if let Some(allowed) = allowed.and_then(|allowed| with_options(allowed.to_str().ok()?)) {
+        headers.insert(header::ALLOW, allowed);
+    }
+    response
+}
+
+fn with_options(allowed: &str) -> Option<HeaderValue> {
+    let methods = allowed.split(',').map(str::trim);
     let mut methods: Vec<&str> = methods.filter(|method| !method.is_empty()).collect();
     if !methods.contains(&"OPTIONS") {
         methods.push("OPTIONS");

@@ -34,7 +34,7 @@ pub use serve::serve;
 
 /// The platform API of a node.
 pub fn router(node: Arc<Node>) -> Router {
-    Router::new()
+    let api = Router::new()
         .merge(routes::events::router())
         .merge(routes::files::router())
         .merge(routes::logs::router())
@@ -50,7 +50,11 @@ pub fn router(node: Arc<Node>) -> Router {
             Arc::clone(&node),
             layers::observe,
         ))
-        .with_state(node)
+        .with_state(node);
+    // The router writes `Allow` when all layers of its routes are done, so this is a layer of a router around it.
+    Router::new()
+        .fallback_service(api)
+        .layer(axum::middleware::map_response(layers::allow_options))
 }
 
 /// A path that is there, but not for this method. The router adds `Allow`.
