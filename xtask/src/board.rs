@@ -124,10 +124,9 @@ fn table(rows: &[Row], planned: usize) -> (u32, u32) {
             Outcome::Counted { passed, failed } => {
                 all_passed += passed;
                 all_failed += failed;
-                println!(
-                    "{:<12} {took:>9} {passed:>7} {failed:>7}  {}",
-                    row.name, row.note
-                );
+                // The rest of a long note was shown where the step ended.
+                let note = row.note.lines().next().unwrap_or_default();
+                println!("{:<12} {took:>9} {passed:>7} {failed:>7}  {note}", row.name);
             }
             Outcome::Skipped(why) => println!(
                 "{:<12} {took:>9} {:>7} {:>7}  skipped: {why}",
