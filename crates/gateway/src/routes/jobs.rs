@@ -120,7 +120,11 @@ async fn submit(
             lines: config.batch_max,
             line: config.json_max,
         };
-        let requests = batch::read(&head, body, &common, limits, fingerprint.as_mut()).await?;
+        let batch = batch::read(&head, body, &common, limits, fingerprint.as_mut()).await?;
+        if !batch.violations.is_empty() {
+            return Err(batch.refusal(&node).await);
+        }
+        let requests = batch.requests;
         if dry_run {
             node.check(requests, true).await.map_err(batch_problem)?;
             return Ok(Json(json!({ "valid": true })).into_response());

@@ -633,6 +633,25 @@ async fn batches_are_accepted_as_a_whole_or_not_at_all() {
         &["/1/service"],
     )
     .await;
+    // Everything that is wrong, in the order of the lines.
+    check(
+        format!(
+            "{}{}{}{}",
+            "{\"service\":\"trefoil/echo\",\"inputs\":{\"p\":1}}\n",
+            "{\"service\":5}\n",
+            line(0),
+            "{\"service\":\"trefoil/echo\",\"priority\":\"x\",\"inputs\":{\"q\":1}}\n\n",
+        ),
+        422,
+        &["/0/inputs/p", "/1/service", "/3/priority", "/3/inputs/q"],
+    )
+    .await;
+    check(
+        "{\"service\":5}\n{\"service\":\"test/no\"}\n".to_owned(),
+        422,
+        &["/0/service", "/1/service"],
+    )
+    .await;
     check(
         format!(
             "{}{{\"service\":\"trefoil/echo\",\"inputs\":{{\"q\":1}}}}\n",

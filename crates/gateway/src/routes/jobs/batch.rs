@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use trefoil_director::Violation;
-use trefoil_server::JobRequest;
+use trefoil_server::{JobRequest, Node, SubmitError};
 
 use super::submission::{self, Common};
 use crate::{
@@ -21,14 +21,67 @@ pub(super) struct BatchLimits {
     pub(super) line: u64,
 }
 
-/// Reads a batch; all of its submissions, or everything that is wrong with it.
+/// What could be read of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Submissions that could be read: all of them, if there are no violations.
+    pub(super) requests: Vec<JobRequest>,
+    /// For each of them, its line from 0.
+    lines: Vec<u32>,
+    /// What is wrong with the members of submissions.
+    pub(super) violations: Vec<Violation>,
+}
+
+impl Batch {
+    /// A batch whose members are wrong here and there is looked at as a whole all the same: who repairs it wants to know
+    /// everything. What is wrong with the inputs is told too.
+    pub(super) async fn refusal(self, node: &Node) -> Problem {
+        let Self {
+            requests,
+            lines,
+            mut violations,
+        } = self;
+        let line_of = |index: usize| lines.get(index).map_or(index, |line| *line as usize);
+        match node.check(requests, true).await {
+            Err(SubmitError::Invalid(found)) => {
+                violations.extend(found.into_iter().map(|mut violation| {
+                    let pointer = violation.pointer.strip_prefix('/').unwrap_or_default();
+                    let (index, rest) = pointer.split_once('/').unwrap_or((pointer, ""));
+                    if let Ok(index) = index.parse() {
+                        violation.pointer = format!("/{}/{rest}", line_of(index));
+                    }
+                    violation
+                }));
+            }
+            Err(SubmitError::Resolve { index, error }) => violations.push(Violation {
+                pointer: format!("/{}/service", line_of(index)),
+                rule: "service".to_owned(),
+                detail: error.to_string(),
+            }),
+            Ok(())
+            | Err(
+                SubmitError::Refused(_)
+                | SubmitError::Store(_)
+                | SubmitError::Draining
+                | SubmitError::DiskFull { .. },
+            ) => {}
+        }
+        violations.sort_by_key(|violation| {
+            let line = violation.pointer.split('/').nth(1);
+            line.and_then(|line| line.parse::<u32>().ok())
+        });
+        violations.into()
+    }
+}
+
+/// Reads a batch; what is not JSON is refused at once.
 pub(super) async fn read(
     head: &BodyHead,
     body: axum::body::Body,
     common: &Common,
     limits: BatchLimits,
     fingerprint: Option<&mut Fingerprint>,
-) -> Result<Vec<JobRequest>, Problem> {
+) -> Result<Batch, Problem> {
     let mut lines = Lines::new(common, limits, fingerprint);
     head.read_with(body, |data| lines.push(data)).await?;
     lines.finish()
@@ -44,10 +97,11 @@ struct Lines<'c> {
     index: u32,
     /// Where it begins in the body.
     offset: usize,
-    requests: Vec<JobRequest>,
+    batch: Batch,
     /// Lines that are not JSON: a batch that has one is a 400.
     malformed: Vec<Value>,
-    violations: Vec<Violation>,
+    /// Blank lines since the last that was not. At the end they do no harm; before that, something is missing.
+    blank: Vec<Value>,
 }
 
 impl<'c> Lines<'c> {
@@ -63,9 +117,9 @@ impl<'c> Lines<'c> {
             pending: Vec::new(),
             index: 0,
             offset: 0,
-            requests: Vec::new(),
+            batch: Batch::default(),
             malformed: Vec::new(),
-            violations: Vec::new(),
+            blank: Vec::new(),
         }
     }
 
@@ -111,6 +165,10 @@ impl<'c> Lines<'c> {
             return Err(Problem::invalid(detail).hint("send it in several batches"));
         }
         let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let is_blank = line.trim_ascii().is_empty();
+        if !is_blank {
+            self.malformed.append(&mut self.blank);
+        }
         let pointer = format!("/{}", self.index);
         match strict_json::parse(line, &strict_json::Limits::default()) {
             Ok(value) => self.submission(value, &pointer),
@@ -118,7 +176,12 @@ impl<'c> Lines<'c> {
                 let mut entry = json_entry(&error, &pointer);
                 entry["offset"] = (self.offset + error.offset).into();
                 entry["line"] = (self.index + 1).into();
-                self.malformed.push(entry);
+                if !is_blank {
+                    self.malformed.push(entry);
+                } else if self.blank.len() < ERRORS_MAX {
+                    entry["detail"] = "the line is blank".into();
+                    self.blank.push(entry);
+                }
             }
         }
         // Nobody repairs more at once, and the rest of a large body need not be read for it.
@@ -133,36 +196,35 @@ impl<'c> Lines<'c> {
         if let Some(fingerprint) = &mut self.fingerprint {
             fingerprint.add(&value);
         }
-        let request = submission::read(value, pointer, self.common, &mut self.violations);
-        if self.violations.is_empty() && self.malformed.is_empty() {
-            self.requests.extend(request);
-        } else {
-            // Nothing of this batch will be accepted.
-            self.requests = Vec::new();
+        let batch = &mut self.batch;
+        let request = submission::read(value, pointer, self.common, &mut batch.violations);
+        if !self.malformed.is_empty() || batch.violations.len() >= ERRORS_MAX {
+            // Nothing more will be told, and nothing of this batch accepted.
+            batch.requests = Vec::new();
+            batch.lines = Vec::new();
+        } else if let Some(request) = request {
+            batch.requests.push(request);
+            batch.lines.push(self.index);
         }
     }
 
-    fn finish(mut self) -> Result<Vec<JobRequest>, Problem> {
+    fn finish(mut self) -> Result<Batch, Problem> {
         if !self.pending.is_empty() {
             let last = std::mem::take(&mut self.pending);
             self.line(&last)?;
-            self.index += 1;
         }
-        if !self.malformed.is_empty() || !self.violations.is_empty() {
+        if !self.malformed.is_empty() {
             return Err(self.refusal());
         }
-        if self.index == 0 {
+        if self.batch.requests.is_empty() && self.batch.violations.is_empty() {
             return Err(
                 Problem::invalid("the batch has no lines").hint("send one submission a line")
             );
         }
-        Ok(self.requests)
+        Ok(self.batch)
     }
 
     fn refusal(&mut self) -> Problem {
-        if self.malformed.is_empty() {
-            return std::mem::take(&mut self.violations).into();
-        }
         let problem = Problem::malformed_json(format!(
             "line {} is not JSON as it must be: {}",
             self.malformed[0]["line"],
@@ -198,7 +260,11 @@ mod tests {
         for piece in body.chunks(piece) {
             lines.push(piece)?;
         }
-        lines.finish()
+        let batch = lines.finish()?;
+        match batch.violations.is_empty() {
+            true => Ok(batch.requests),
+            false => Err(batch.violations.into()),
+        }
     }
 
     fn check(body: &str, expected: Result<usize, (u16, &[&str])>) {
@@ -225,11 +291,14 @@ mod tests {
     fn lines_are_submissions() {
         check("{\"service\":\"a\"}\n{\"service\":\"b:1\"}\n", Ok(2));
         check("{\"service\":\"a\"}\r\n{\"service\":\"b:1\"}", Ok(2));
+        check("{\"service\":\"a\"}\n\n \r\n", Ok(1));
     }
 
     #[test]
     fn what_is_wrong_names_its_line() {
         check("", Err((422, &[])));
+        check("\n \n", Err((422, &[])));
+        check("\n{\"service\":\"a\"}", Err((400, &["/0"])));
         check(
             "{\"service\":\"a\"}\n\n{\"service\":\"a\"}",
             Err((400, &["/1"])),
