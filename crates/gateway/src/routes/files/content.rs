@@ -83,7 +83,10 @@ pub(super) async fn content(
     headers.insert(header::CONTENT_TYPE, media_type);
     headers.insert(
         header::CONTENT_DISPOSITION,
-        ascii(disposition::attachment(row.name.as_deref().unwrap_or(&tag))),
+        ascii(disposition::attachment(
+            row.name.as_deref().unwrap_or_default(),
+            &tag,
+        )),
     );
     // Of the whole file, whichever part of it this is (RFC 9530 §3).
     headers.insert(

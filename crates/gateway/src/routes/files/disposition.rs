@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
-/// The header for a file called `name`.
-pub(crate) fn attachment(name: &str) -> String {
+/// The header for a file called `name`; a name that cannot be one of a file is shown as `instead`.
+pub(crate) fn attachment(name: &str, instead: &str) -> String {
     // Directories are not for the sender to choose, and `..` would be one.
-    let name = name.rsplit(['/', '\\']).next().unwrap_or_default();
-    if matches!(name, "" | "." | "..") {
-        return "attachment".to_owned();
-    }
+    let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
+    let name = match last.trim() {
+        "" | "." | ".." => instead,
+        _ => last,
+    };
     let is_plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%');
     let fallback: String = name
         .chars()
@@ -35,7 +36,9 @@ fn is_attr_char(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::attachment;
+    fn attachment(name: &str) -> String {
+        super::attachment(name, "ab12")
+    }
 
     #[test]
     fn plain_names_are_quoted() {
@@ -72,7 +75,8 @@ mod tests {
             attachment("C:\\temp\\x.bin"),
             "attachment; filename=\"x.bin\""
         );
-        assert_eq!(attachment("a/.."), "attachment");
-        assert_eq!(attachment(""), "attachment");
+        for nothing in ["a/..", "", ".", " ", "a/"] {
+            assert_eq!(attachment(nothing), "attachment; filename=\"ab12\"");
+        }
     }
 }
