@@ -1,7 +1,7 @@
 //! The HTTP side of the platform: the REST API of `docs/src/rest-api.md`.
 //!
 //! [`serve`] runs it on a listener, [`router`] is the same without connections. Handlers read requests strictly, ask the
-//! [`Node`](trefoil_server::Node), and write answers; errors become problems in one place.
+//! [`trefoil_server::Node`], and write answers; errors become problems in one place.
 //!
 //! This crate must never decide what happens to a job, touch the store or the disk except through the node, or keep a
 //! body in memory beyond its limit.

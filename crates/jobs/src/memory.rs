@@ -5,7 +5,9 @@ use std::{
     fmt,
 };
 
-use crate::{AttemptRecord, Candidate, GroupKey, Job, JobId, JobStore, Remembered, Spec, State};
+use crate::{
+    AttemptId, AttemptRecord, Candidate, GroupKey, Job, JobId, JobStore, Remembered, Spec, State,
+};
 
 /// The failure that a test asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -160,12 +162,16 @@ impl JobStore for MemoryStore {
         Ok(self.now.deleted.contains(&id))
     }
 
-    fn delete(&mut self, job: &Job, _wall_ms: u64) -> Result<(), Injected> {
+    fn delete(&mut self, job: &Job, _wall_ms: u64) -> Result<Vec<AttemptId>, Injected> {
         self.burn()?;
         self.now.jobs.remove(&job.seq);
         self.now.by_id.remove(&job.id);
         self.now.deleted.insert(job.id);
-        Ok(())
+        let kept = self
+            .attempts(job.id)
+            .map(|attempt| attempt.id)
+            .chain(job.attempt_id);
+        Ok(kept.collect())
     }
 
     fn backlog(&mut self) -> Result<Vec<(GroupKey, u64)>, Injected> {

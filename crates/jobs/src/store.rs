@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{AttemptRecord, Job, JobId, Resources, Spec, State};
+use crate::{AttemptId, AttemptRecord, Job, JobId, Resources, Spec, State};
 
 /// Jobs that compete only with each other: those of one submitter for one service.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,11 +93,11 @@ pub trait JobStore {
     /// When the store fails.
     fn is_deleted(&mut self, id: JobId) -> Result<bool, Self::Error>;
 
-    /// Removes a job and all that belongs to it, leaving a tombstone.
+    /// Removes a job and all that belongs to it, leaving a tombstone. Returns its attempts, the last one included.
     ///
     /// # Errors
     /// When the store fails.
-    fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<(), Self::Error>;
+    fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<Vec<AttemptId>, Self::Error>;
 
     /// How many jobs are queued in each group.
     ///

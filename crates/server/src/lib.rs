@@ -11,13 +11,11 @@ mod builtin;
 pub mod clock;
 mod config;
 pub mod engine_thread;
-/// The content-addressed store of files, and resumable uploads.
 pub mod files;
 pub mod hub;
 mod lock;
 pub mod metrics;
 mod node;
-/// Local programs as attempts: supervision, adoption, the folder contract, logs.
 pub mod program;
 pub mod services;
 pub mod store;

@@ -61,19 +61,19 @@ pub struct JobRequest {
 /// A retry policy of which only some is given.
 #[derive(Debug, Clone, Default)]
 pub struct RetryPatch {
-    /// See [`RetryPolicy::max_attempts`].
+    /// See [`trefoil_jobs::RetryPolicy::max_attempts`].
     pub max_attempts: Option<u32>,
-    /// See [`RetryPolicy::max_crashes`].
+    /// See [`trefoil_jobs::RetryPolicy::max_crashes`].
     pub max_crashes: Option<u32>,
-    /// See [`RetryPolicy::initial_ms`].
+    /// See [`trefoil_jobs::RetryPolicy::initial_ms`].
     pub initial_ms: Option<u64>,
-    /// See [`RetryPolicy::factor`].
+    /// See [`trefoil_jobs::RetryPolicy::factor`].
     pub factor: Option<f64>,
-    /// See [`RetryPolicy::max_ms`].
+    /// See [`trefoil_jobs::RetryPolicy::max_ms`].
     pub max_ms: Option<u64>,
-    /// See [`RetryPolicy::jitter`].
+    /// See [`trefoil_jobs::RetryPolicy::jitter`].
     pub jitter: Option<bool>,
-    /// See [`RetryPolicy::retry_on`].
+    /// See [`trefoil_jobs::RetryPolicy::retry_on`].
     pub retry_on: Option<Vec<FailureClass>>,
 }
 

@@ -11,7 +11,7 @@ use axum::{
     routing::{any, get},
 };
 use serde_json::{Value, json};
-use trefoil_jobs::{Accepted, AttemptId, EngineError, Job, JobId, State as JobState};
+use trefoil_jobs::{Accepted, EngineError, Job, JobId, State as JobState};
 use trefoil_server::{
     JobRequest, Node, SubmitError,
     store::{JobView, StoreError},
@@ -303,45 +303,13 @@ fn expected_revision(headers: &HeaderMap, job: &Job) -> Result<Option<u32>, Prob
 }
 
 async fn delete(node: &Node, id: JobId, query: Query) -> Result<Response, Problem> {
-    let JobView { job, .. } = find(node, id).await?;
     query.none()?;
-    let earlier = if job.state.is_terminal() {
-        earlier_attempts(node, &job).await?
-    } else {
-        Vec::new()
-    };
-    let deleted = node
+    let attempts = node
         .engine
         .call(move |engine, now| engine.delete(now, id))
         .await?;
-    let mut attempts: Vec<AttemptId> = deleted.iter().filter_map(|job| job.attempt_id).collect();
-    attempts.extend(earlier);
     node.forget_attempts(attempts).await;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// Attempts before the last ones, of a job and of its tasks: their directories go with them.
-async fn earlier_attempts(node: &Node, job: &Job) -> Result<Vec<AttemptId>, StoreError> {
-    const CHUNK: u32 = 1_000;
-    let mut attempts = Vec::new();
-    let mut repeated: Vec<u64> = (job.attempt > 1).then_some(job.seq).into_iter().collect();
-    let mut from = job.counts.map(|_| 0);
-    while let Some(start) = from {
-        let page = node.readers.tasks(job.id, Vec::new(), start, CHUNK).await?;
-        let tasks = page.items.iter().map(|(view, _)| &view.job);
-        repeated.extend(tasks.filter(|task| task.attempt > 1).map(|task| task.seq));
-        from = page.next;
-    }
-    for seq in repeated {
-        attempts.extend(
-            node.readers
-                .attempts(seq)
-                .await?
-                .iter()
-                .map(|attempt| attempt.id),
-        );
-    }
-    Ok(attempts)
 }
 
 async fn act(

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Engine, Outcome, StopCause, Stored, Submission, group_of};
-use crate::{EngineError, Job, JobId, JobStore, Now, Origin, Refusal, State};
+use crate::{AttemptId, EngineError, Job, JobId, JobStore, Now, Origin, Refusal, State};
 
 /// States of a task that is with no worker and has not ended.
 const WAITING: [State; 5] = [
@@ -198,12 +198,12 @@ impl<S: JobStore> Engine<S> {
         Ok(job)
     }
 
-    /// Removes a job that has ended, with its tasks.
+    /// Removes a job that has ended, with its tasks. Returns all their attempts, whose files the owner removes.
     ///
     /// # Errors
     /// [`Refusal::NotEnded`], [`Refusal::WrongKind`] for a task whose parent still counts it, [`Refusal::UnknownJob`],
     /// [`Refusal::Gone`], or the store's.
-    pub fn delete(&mut self, now: Now, id: JobId) -> Outcome<Vec<Job>, S> {
+    pub fn delete(&mut self, now: Now, id: JobId) -> Outcome<Vec<AttemptId>, S> {
         let job = self.job_or_refuse(id)?;
         if !job.state.is_terminal() {
             return Err(Refusal::NotEnded {
@@ -215,7 +215,7 @@ impl<S: JobStore> Engine<S> {
         if job.parent.is_some() {
             return Err(Refusal::WrongKind("a task is deleted with its parent").into());
         }
-        let mut deleted = Vec::new();
+        let mut attempts = Vec::new();
         if job.counts.is_some() {
             loop {
                 let tasks = self
@@ -226,17 +226,19 @@ impl<S: JobStore> Engine<S> {
                     break;
                 }
                 for task in tasks {
-                    self.store
-                        .delete(&task, now.wall_ms)
-                        .map_err(EngineError::Store)?;
-                    deleted.push(task);
+                    attempts.extend(
+                        self.store
+                            .delete(&task, now.wall_ms)
+                            .map_err(EngineError::Store)?,
+                    );
                 }
             }
         }
-        self.store
-            .delete(&job, now.wall_ms)
-            .map_err(EngineError::Store)?;
-        deleted.push(job);
-        Ok(deleted)
+        attempts.extend(
+            self.store
+                .delete(&job, now.wall_ms)
+                .map_err(EngineError::Store)?,
+        );
+        Ok(attempts)
     }
 }

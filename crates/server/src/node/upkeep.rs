@@ -2,8 +2,6 @@
 
 use std::{sync::Weak, time::Duration};
 
-use trefoil_jobs::AttemptId;
-
 use super::Node;
 use crate::{
     clock::wall_ms,
@@ -53,16 +51,14 @@ impl Node {
         loop {
             let removed = self.engine.call(move |engine, now| {
                 let old = engine.store().ended_before(before, RETENTION_BATCH)?;
-                let mut deleted = Vec::new();
+                let mut attempts = Vec::new();
                 for id in &old {
                     match engine.delete(now, *id) {
-                        Ok(jobs) => deleted.extend(jobs),
+                        Ok(deleted) => attempts.extend(deleted),
                         Err(trefoil_jobs::EngineError::Store(error)) => return Err(error),
                         Err(trefoil_jobs::EngineError::Refused(_)) => {}
                     }
                 }
-                let attempts: Vec<AttemptId> =
-                    deleted.iter().filter_map(|job| job.attempt_id).collect();
                 Ok::<_, StoreError>((old.len(), attempts))
             });
             match removed.await {

@@ -90,11 +90,15 @@ pub fn prepare(
     let json = folder.join("inputs.json");
     let mut inputs_json = File::create_new(&json).map_err(failed(&json))?;
     let mut contents = inputs.clone();
-    for file in files {
-        let mapped = ports
-            .iter()
-            .filter(|port| port.key == file.port)
-            .flat_map(|port| &port.file_names);
+    let mapped = |file: &InputFile| {
+        let port = ports.iter().find(|port| port.key == file.port);
+        port.map_or(&[][..], |port| port.file_names.as_slice())
+    };
+    // A program counts on its mapped names, so no other input may take them by the name that it happens to have.
+    let (first, last): (Vec<&InputFile>, Vec<_>) =
+        files.iter().partition(|file| !mapped(file).is_empty());
+    for file in first.into_iter().chain(last) {
+        let mapped = mapped(file).iter();
         let (path, mut copy) = create_input(&folder, mapped, file).map_err(failed(&folder))?;
         let mut source = File::open(&file.source).map_err(failed(&file.source))?;
         io::copy(&mut source, &mut copy).map_err(failed(&path))?;

@@ -4,7 +4,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{Connection, OptionalExtension, params};
 use trefoil_jobs::{
-    AttemptRecord, Candidate, GroupKey, Job, JobId, JobStore, Remembered, Resources, Spec, State,
+    AttemptId, AttemptRecord, Candidate, GroupKey, Job, JobId, JobStore, Remembered, Resources,
+    Spec, State,
 };
 
 use super::{
@@ -268,7 +269,13 @@ impl JobStore for SqliteStore {
         Ok(statement.exists([id.as_bytes()])?)
     }
 
-    fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<(), StoreError> {
+    fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<Vec<AttemptId>, StoreError> {
+        let mut attempts: Vec<AttemptId> = self
+            .conn
+            .prepare_cached("SELECT id FROM attempt WHERE seq = ?1 ORDER BY n")?
+            .query_map([job.seq], |row| Ok(AttemptId::from_bytes(row.get(0)?)))?
+            .collect::<Result<_, _>>()?;
+        attempts.extend(job.attempt_id);
         for table in ["job", "spec", "result", "attempt", "label", "file_use"] {
             self.conn
                 .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?
@@ -280,7 +287,7 @@ impl JobStore for SqliteStore {
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO tombstone (id, deleted) VALUES (?1, ?2)")?
             .execute(params![job.id.as_bytes(), wall_ms])?;
-        Ok(())
+        Ok(attempts)
     }
 
     fn backlog(&mut self) -> Result<Vec<(GroupKey, u64)>, StoreError> {

@@ -104,6 +104,23 @@ fn inputs_are_values_and_paths() {
 }
 
 #[test]
+fn a_mapped_name_is_not_taken_by_another_input() {
+    let attempt = Attempt::new();
+    let source = attempt.source(b"bytes");
+    let file = |port: &str, name: Option<&str>| InputFile {
+        port: port.to_owned(),
+        source: source.clone(),
+        file_name: name.map(str::to_owned),
+    };
+    let ports = [file_port("first", &[]), file_port("second", &["in.csv"])];
+    let files = [file("first", Some("in.csv")), file("second", None)];
+    let prepared = prepare(&attempt.dir, &ports, &Map::new(), &files).unwrap();
+    let path = |name: &str| json!(attempt.dir.inputs().join(name));
+    assert_eq!(prepared["second"], path("in.csv"));
+    assert_eq!(prepared["first"], path("first"));
+}
+
+#[test]
 fn unsafe_and_taken_names_are_not_used() {
     let attempt = Attempt::new();
     let source = attempt.source(b"bytes");
