@@ -27,6 +27,8 @@ pub(crate) struct DirectoryWatch {
     covered: HashSet<i32>,
     /// Watches of directories that roots are in, with the roots' names.
     above: HashMap<i32, Vec<OsString>>,
+    /// Nobody has looked since the watches are there.
+    new: bool,
 }
 
 impl DirectoryWatch {
@@ -42,6 +44,7 @@ impl DirectoryWatch {
             inotify,
             covered: HashSet::new(),
             above: HashMap::new(),
+            new: true,
         };
         watch.cover_above();
         watch.cover();
@@ -76,12 +79,19 @@ impl DirectoryWatch {
             | WatchFlags::ATTRIB
             | WatchFlags::ONLYDIR
             | WatchFlags::MASK_ADD;
-        let roots = self.roots.iter().filter(|root| root.is_dir());
-        let all: Vec<PathBuf> = roots.flat_map(|root| directories(root)).collect();
-        self.covered = all
-            .iter()
-            .filter_map(|directory| self.add(directory, flags))
-            .collect();
+        // A directory that is made between listing and watching is missed: look again until there is none.
+        loop {
+            let roots = self.roots.iter().filter(|root| root.is_dir());
+            let all: Vec<PathBuf> = roots.flat_map(|root| directories(root)).collect();
+            let before = std::mem::take(&mut self.covered);
+            self.covered = all
+                .iter()
+                .filter_map(|directory| self.add(directory, flags))
+                .collect();
+            if self.covered == before {
+                break;
+            }
+        }
     }
 
     fn add(&self, directory: &Path, flags: WatchFlags) -> Option<i32> {
@@ -92,7 +102,8 @@ impl DirectoryWatch {
             .ok()
     }
 
-    /// Returns when something changed and the dust has settled.
+    /// Returns when something changed and the dust has settled; the first time at once, because what changed before the
+    /// watches were there was not noticed.
     ///
     /// # Errors
     /// When the kernel's event queue cannot be read.
@@ -100,6 +111,9 @@ impl DirectoryWatch {
     /// # Cancel safety
     /// A change that was noticed is forgotten if this is dropped while it settles.
     pub(crate) async fn changed(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.new) {
+            return Ok(());
+        }
         loop {
             self.inotify.readable().await?.clear_ready();
             if self.take_events() {
