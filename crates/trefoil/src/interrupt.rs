@@ -1,12 +1,16 @@
 //! Ctrl-C while a command waits: say that the job goes on, then leave with 130.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::failure::Exit;
 
+static ELSEWHERE: AtomicBool = AtomicBool::new(false);
 static PARTING_WORDS: Mutex<Option<String>> = Mutex::new(None);
 
 /// Says `words` to standard error if Ctrl-C ends this process from now on.
@@ -15,6 +19,9 @@ static PARTING_WORDS: Mutex<Option<String>> = Mutex::new(None);
 /// Where that fails, the signal's default action ends the process, which the shell reports as 130
 /// too.
 pub(crate) fn say_on_interrupt(words: String) {
+    if ELSEWHERE.load(Ordering::Relaxed) {
+        return;
+    }
     let mut parting = PARTING_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
     if parting.replace(words).is_some() {
         return;
@@ -23,6 +30,11 @@ pub(crate) fn say_on_interrupt(words: String) {
     if let Err(error) = listen() {
         tracing::debug!(%error, "Ctrl-C ends this process without a word");
     }
+}
+
+/// From now on somebody else obeys Ctrl-C: this process has more to do than to leave.
+pub(crate) fn is_obeyed_elsewhere() {
+    ELSEWHERE.store(true, Ordering::Relaxed);
 }
 
 fn listen() -> std::io::Result<()> {

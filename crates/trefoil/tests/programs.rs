@@ -129,17 +129,20 @@ impl Platform {
         });
     }
 
-    /// Every process of any attempt, by its environment.
     fn processes(&self) -> Vec<String> {
-        let data = self.root.path().display().to_string();
-        let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-        let ours = entries.filter(|entry| {
-            let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
-            String::from_utf8_lossy(&environment).contains(&data)
-        });
-        ours.map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect()
+        processes_of(&self.root.path().display().to_string())
     }
+}
+
+/// Every process of any attempt below `directory`, by its environment.
+fn processes_of(directory: &str) -> Vec<String> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let ours = entries.filter(|entry| {
+        let environment = fs::read(entry.path().join("environ")).unwrap_or_default();
+        String::from_utf8_lossy(&environment).contains(directory)
+    });
+    ours.map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 impl Drop for Platform {
@@ -474,4 +477,31 @@ fn a_retired_service_ends_what_it_began() {
     assert_eq!(publish(&platform), 201, "and it may come back");
     let id = platform.submit("p/waits", json!({"text": go}));
     assert_eq!(platform.end(&id)["state"], "succeeded");
+}
+
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_trefoil"))
+        .args(["demo", "--color", "never"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines();
+    let mut said = |wanted: &str| {
+        let found = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find(|line| line.contains(wanted));
+        found.unwrap_or_else(|| panic!("the demo never said {wanted:?}"))
+    };
+    let up = said("its data in ");
+    let (_, directory) = up.rsplit_once("its data in ").unwrap();
+    said("running");
+    kill_process(Pid::from_child(&demo), Signal::INT).unwrap();
+    let rest = std::thread::spawn(move || lines.map_while(Result::ok).collect::<Vec<_>>());
+    let status = demo.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{:?}", rest.join());
+    assert!(!Path::new(directory).exists());
+    assert_eq!(processes_of(directory), Vec::<String>::new());
 }

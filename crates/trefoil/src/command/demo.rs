@@ -2,16 +2,26 @@
 
 mod checks;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use anyhow::Context as _;
 use serde::Serialize;
-use tokio::sync::oneshot;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     client::Client,
     config::{self, Settings},
     examples,
+    failure::Exit,
+    interrupt,
     output::{Cell, Style, Table, Ui},
     platform::{Platform, runtime},
 };
@@ -38,18 +48,48 @@ pub(crate) struct Check {
     holds: bool,
 }
 
+/// What a demo leaves behind unless it is ended: a platform whose programs would go on, and a directory.
+#[derive(Debug)]
+struct Stage {
+    directory: PathBuf,
+    /// Taken by whoever ends it.
+    platform: Mutex<Option<Platform>>,
+    /// The demo is over and the platform was left running on request.
+    kept: AtomicBool,
+}
+
+impl Stage {
+    fn take(&self) -> Option<Platform> {
+        self.platform
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take()
+    }
+
+    /// The demo's own directory: nothing of anybody else's is in it.
+    fn clear(&self, ui: &Ui) {
+        if let Err(error) = std::fs::remove_dir_all(&self.directory) {
+            ui.note(&format!(
+                "{} stays behind: {error}",
+                self.directory.display()
+            ));
+        }
+    }
+}
+
 /// Shows what the platform can do. Exits with 0 only if everything came out as published.
 pub(crate) fn run(ui: &Ui, options: DemoOptions) -> anyhow::Result<ExitCode> {
-    let directory = temporary_directory()?;
-    let done = in_directory(ui, options, &directory);
-    // The demo's own directory, made above: nothing of anybody else's is in it.
-    if let Err(error) = std::fs::remove_dir_all(&directory) {
-        ui.note(&format!("{} stays behind: {error}", directory.display()));
-    }
+    let stage = Arc::new(Stage {
+        directory: temporary_directory()?,
+        platform: Mutex::default(),
+        kept: AtomicBool::new(false),
+    });
+    let done = on_stage(ui, options, &stage);
+    stage.clear(ui);
     done
 }
 
-fn temporary_directory() -> anyhow::Result<std::path::PathBuf> {
+fn temporary_directory() -> anyhow::Result<PathBuf> {
     let base = std::env::temp_dir();
     for number in 0..1_000 {
         let path = base.join(format!("trefoil-demo-{}-{number}", std::process::id()));
@@ -64,26 +104,70 @@ fn temporary_directory() -> anyhow::Result<std::path::PathBuf> {
     anyhow::bail!("no free name for a directory in {}", base.display())
 }
 
-fn in_directory(ui: &Ui, options: DemoOptions, directory: &Path) -> anyhow::Result<ExitCode> {
-    let services = directory.join("services");
+fn on_stage(ui: &Ui, options: DemoOptions, stage: &Arc<Stage>) -> anyhow::Result<ExitCode> {
+    let services = stage.directory.join("services");
     examples::install(&services)?;
-    let settings = settings(directory, &services)?;
+    let settings = settings(&stage.directory, &services)?;
     let runtime = runtime()?;
+    let ended = runtime.block_on(ended())?;
     let platform = runtime.block_on(Platform::start(&settings))?;
     let url = platform.url();
+    *stage
+        .platform
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(platform);
+    interrupt::is_obeyed_elsewhere();
+    runtime.spawn(end_early(ui.clone(), Arc::clone(stage), ended));
     ui.note(&format!(
         "the platform is up at {url}, its data in {}",
-        directory.display()
+        stage.directory.display()
     ));
     // The platform lives on the runtime's threads; this one is its client and knows only its address.
     let client = Client::new(&url, Some("demo"))?;
     let shown = show(ui, &client);
     if options.keep && shown.is_ok() {
-        keep(ui, &runtime, &url)?;
+        invite(ui, &url);
+        stage.kept.store(true, Ordering::Relaxed);
+        wait_for_the_end();
     }
+    let Some(platform) = stage.take() else {
+        wait_for_the_end();
+    };
     runtime.block_on(platform.stop(Duration::from_secs(5)));
     runtime.shutdown_background();
     shown
+}
+
+/// Becomes ready when this process is told to end.
+async fn ended() -> std::io::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ends everything and this process when it is told to. Programs are in sessions of their own, so that Ctrl-C does not
+/// reach them.
+async fn end_early(ui: Ui, stage: Arc<Stage>, ended: impl Future<Output = ()>) {
+    ended.await;
+    let Some(platform) = stage.take() else { return };
+    platform.stop(Duration::ZERO).await;
+    stage.clear(&ui);
+    std::process::exit(match stage.kept.load(Ordering::Relaxed) {
+        true => 0,
+        false => i32::from(Exit::Interrupted as u8),
+    });
+}
+
+/// [`end_early`] ends the process.
+fn wait_for_the_end() -> ! {
+    loop {
+        std::thread::park();
+    }
 }
 
 fn settings(directory: &Path, services: &Path) -> anyhow::Result<Settings> {
@@ -148,8 +232,8 @@ fn show(ui: &Ui, client: &Client) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Leaves the platform running until somebody ends it, with lines to try.
-fn keep(ui: &Ui, runtime: &tokio::runtime::Runtime, url: &str) -> anyhow::Result<()> {
+/// Lines to try.
+fn invite(ui: &Ui, url: &str) {
     for line in [
         String::new(),
         "The platform goes on until Ctrl-C. Try:".to_owned(),
@@ -168,17 +252,4 @@ fn keep(ui: &Ui, runtime: &tokio::runtime::Runtime, url: &str) -> anyhow::Result
     ] {
         ui.note(&line);
     }
-    let (tell, told) = oneshot::channel::<()>();
-    runtime.block_on(async {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            done = tokio::signal::ctrl_c() => done?,
-            _ = terminate.recv() => {}
-            _ = told => {}
-        }
-        Ok::<_, std::io::Error>(())
-    })?;
-    drop(tell);
-    Ok(())
 }
