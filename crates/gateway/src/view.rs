@@ -65,15 +65,18 @@ pub(crate) async fn tagged_job(node: &Node, view: &JobView) -> Result<(Value, St
     let progress = node.hub.progress_of(view.job.id);
     let told = progress.as_ref().map_or(0, |progress| progress.seq);
     let job = job_with(node, view, progress, &mut Reasons::default()).await?;
-    let tag = job_tag(view.job.revision, told, job["reason"]["code"].as_str());
+    let unknown = job["rerun"]["identical"].is_null() && job.get("rerun").is_some();
+    let also = job["reason"]["code"].as_str();
+    let also = also.or(unknown.then_some("uncompared"));
+    let tag = job_tag(view.job.revision, told, also);
     Ok((job, tag))
 }
 
-/// The entity tag of a job, without quotes: its revision, how often its attempt told of progress, and why it waits, which
-/// can change while nothing happens to the job itself.
-fn job_tag(revision: u32, told: u64, reason: Option<&str>) -> String {
-    match reason {
-        Some(reason) => format!("{revision}-{told}-{reason}"),
+/// The entity tag of a job, without quotes: its revision, how often its attempt told of progress, and what can change while
+/// nothing happens to the job itself: why it waits, or that what it was to be compared with is gone.
+fn job_tag(revision: u32, told: u64, also: Option<&str>) -> String {
+    match also {
+        Some(also) => format!("{revision}-{told}-{also}"),
         None => format!("{revision}-{told}"),
     }
 }

@@ -21,8 +21,8 @@ pub(super) async fn comparison(node: &Node, job: &Job, of: JobId) -> Result<Valu
             };
             differences(&before, &after)
         }
-        // It was deleted, so nothing can be compared any more.
-        None => return Ok(json!({ "of": of.to_string(), "identical": false, "differences": [] })),
+        // It was deleted, so nobody knows.
+        None => return Ok(json!({ "of": of.to_string(), "identical": null, "differences": [] })),
     };
     let identical = differences.is_empty() && job.state == State::Succeeded;
     Ok(json!({ "of": of.to_string(), "identical": identical, "differences": differences }))

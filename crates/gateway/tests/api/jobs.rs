@@ -472,6 +472,19 @@ async fn a_rerun_is_compared_with_its_original() {
     );
     let page = api.get("/v1/jobs?limit=1").await.json();
     assert_eq!(page["items"][0]["rerun"]["identical"], true);
+    // Without the original nobody knows: that is neither the same nor different.
+    let path = format!("/v1/jobs/{}", id(&rerun));
+    let tag = api.get(&path).await.header("etag").unwrap().to_owned();
+    let original = format!("/v1/jobs/{}", id(&job));
+    api.request("DELETE", &original, &[], "").await.expect(204);
+    let now = api
+        .request("GET", &path, &[("if-none-match", &tag)], "")
+        .await
+        .expect(200);
+    assert_eq!(
+        now.json()["rerun"],
+        json!({"of": job["id"], "identical": null, "differences": []})
+    );
 }
 
 #[tokio::test]
