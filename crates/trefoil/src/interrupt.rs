@@ -1,5 +1,6 @@
 //! Ctrl-C while a command waits: say that the job goes on, then leave with 130.
 
+use std::io::Write as _;
 use std::sync::{
     Mutex, PoisonError,
     atomic::{AtomicBool, Ordering},
@@ -58,7 +59,7 @@ fn leave_on(runtime: &Runtime, mut interrupts: Signal) {
     }
     let parting = PARTING_WORDS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(words) = parting.as_deref() {
-        eprintln!("\n{words}");
+        let _ = writeln!(std::io::stderr(), "\n{words}");
     }
     std::process::exit(i32::from(Exit::Interrupted as u8));
 }

@@ -17,6 +17,9 @@ pub(crate) fn start(settings: &Settings, color: ColorChoice) -> anyhow::Result<(
     let filter = EnvFilter::try_new(&settings.log_filter)?;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // It would complain with `eprintln`, which panics where standard error cannot be written: a full disk below a log
+        // file must not end the platform.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     let started = match settings.log_format {
         LogFormat::Json => builder

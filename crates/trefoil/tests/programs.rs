@@ -480,6 +480,35 @@ fn a_retired_service_ends_what_it_began() {
 }
 
 #[test]
+fn a_log_that_cannot_be_written_ends_nothing() {
+    let root = tempfile::tempdir().unwrap();
+    let full = fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let mut up = Command::new(env!("CARGO_BIN_EXE_trefoil"))
+        .args([
+            "up",
+            "--http-listen",
+            "127.0.0.1:0",
+            "--log-filter",
+            "trace",
+            "--data",
+        ])
+        .arg(root.path().join("data"))
+        .stdout(Stdio::piped())
+        .stderr(full)
+        .spawn()
+        .unwrap();
+    let mut said = String::new();
+    let mut stdout = BufReader::new(up.stdout.take().unwrap());
+    stdout.read_line(&mut said).unwrap();
+    assert!(said.contains("is up"), "{said:?}");
+    kill_process(Pid::from_child(&up), Signal::TERM).unwrap();
+    assert!(up.wait().unwrap().success());
+}
+
+#[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_trefoil"))
         .args(["demo", "--color", "never"])

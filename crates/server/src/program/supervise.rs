@@ -10,7 +10,7 @@ mod printed;
 
 use std::{
     ffi::OsString,
-    fs, io,
+    fmt, fs, io,
     os::unix::process::CommandExt as _,
     path::Path,
     process::{Command, ExitCode, Stdio},
@@ -63,7 +63,9 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
         [dir] => main(Path::new(dir)),
         [flag, dir] if flag == EXEC_FLAG => exec(Path::new(dir)),
         _ => {
-            eprintln!("usage: {SUBCOMMAND} [{EXEC_FLAG}] ATTEMPT-DIR");
+            complain(format_args!(
+                "usage: {SUBCOMMAND} [{EXEC_FLAG}] ATTEMPT-DIR"
+            ));
             ExitCode::from(2)
         }
     }
@@ -85,7 +87,10 @@ pub fn main(dir: &Path) -> ExitCode {
     match supervised {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("supervising {} failed: {error}", dir.display());
+            complain(format_args!(
+                "supervising {} failed: {error}",
+                dir.display()
+            ));
             ExitCode::FAILURE
         }
     }
@@ -156,7 +161,9 @@ fn launch(dir: &AttemptDir, me: ProcessId) -> io::Result<(Pid, Duration, Printed
         program: ProcessId::of(pid)?,
     })
     // Only a hint for a later kill: the session and the environment tell as well.
-    .unwrap_or_else(|error| eprintln!("supervisor.json was not written: {error}"));
+    .unwrap_or_else(|error| {
+        complain(format_args!("supervisor.json was not written: {error}"));
+    });
     let pid = Pid::from_raw(pid).ok_or(Errno::SRCH)?;
     Ok((
         pid,
@@ -308,6 +315,11 @@ fn signal_group(group: Pid, signal: Signal) -> io::Result<()> {
         Err(Errno::SRCH) => Ok(()),
         sent => Ok(sent?),
     }
+}
+
+/// Like `eprintln`, which would panic: stderr is a file, and what there is to tell is as a rule that the disk is full.
+fn complain(what: fmt::Arguments<'_>) {
+    let _ = io::Write::write_fmt(&mut io::stderr(), format_args!("{what}\n"));
 }
 
 fn about(what: &str, error: &io::Error) -> io::Error {

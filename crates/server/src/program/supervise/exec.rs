@@ -16,7 +16,7 @@ use rustix::{
     thread::{CpuSet, sched_getaffinity, sched_setaffinity, set_no_new_privs},
 };
 
-use super::{EXEC_FAILED, about};
+use super::{EXEC_FAILED, about, complain};
 use crate::program::{ATTEMPT_ID_VARIABLE, AttemptDir, Limits, attempt_dir::Claim};
 
 /// Open files of a program unless it asks for more: beyond it `select` breaks, so that is what programs expect.
@@ -35,7 +35,7 @@ pub fn exec(dir: &Path) -> ExitCode {
         .0
         .is_none_or(|dir| fs::write(dir.exec_error(), &message).is_err())
     {
-        eprintln!("{message}");
+        complain(format_args!("{message}"));
     }
     ExitCode::from(EXEC_FAILED)
 }
