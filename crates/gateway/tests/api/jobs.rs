@@ -347,6 +347,9 @@ async fn null_is_no_value() {
     api.json("PATCH", &path, &[], json!({"priority": null}))
         .await
         .problem(422, "validation-failed");
+    api.json("PATCH", &path, &[], json!({"priority": null, "labels": {}}))
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
