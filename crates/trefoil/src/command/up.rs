@@ -1,6 +1,6 @@
 //! `trefoil up`.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -9,6 +9,9 @@ use crate::{
     output::Ui,
     platform::{Platform, runtime},
 };
+
+/// How long killing what did not end, and keeping how it ended, may take. On a full disk the latter would take for ever.
+const LAST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the platform until it is told to stop: SIGTERM or SIGINT ends it gracefully, a second one at once.
 pub(crate) fn run(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
@@ -30,8 +33,17 @@ async fn serve(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
         _ = interrupt.recv() => {}
     }
     ui.note("stopping: running jobs may end; a second signal stops at once");
+    // They may end by themselves, then within their grace: twice the drain.
+    let longest = settings
+        .drain_timeout
+        .saturating_mul(2)
+        .saturating_add(LAST_PATIENCE);
     tokio::select! {
         () = platform.stop(settings.drain_timeout) => Ok(ExitCode::SUCCESS),
+        () = tokio::time::sleep(longest) => {
+            ui.note("not everything could be kept; the next start finds out what became of the jobs that ran");
+            Ok(ExitCode::FAILURE)
+        }
         _ = terminate.recv() => Ok(ExitCode::from(130)),
         _ = interrupt.recv() => Ok(ExitCode::from(130)),
     }
