@@ -78,7 +78,7 @@ pub(crate) enum ServicesCommand {
 /// `trefoil call`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CallArgs {
-    /// KEY[:VERSION][/METHOD]; the only method is `run`, which may be left out
+    /// `KEY[:VERSION][/METHOD]`; the only method is `run`, which may be left out
     #[arg(value_name = "SERVICE")]
     pub(crate) target: Target,
     /// An input: JSON if it parses, else a string; NAME=@FILE reads JSON, NAME=@@TEXT is `@TEXT`
