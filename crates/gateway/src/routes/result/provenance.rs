@@ -88,7 +88,9 @@ pub(crate) async fn provenance(
         )
     };
     // The version that ran the attempt, which an upgrade since then does not change.
-    let ran_by = report.as_ref().and_then(|report| report.software.strip_prefix("trefoil "));
+    let ran_by = report
+        .as_ref()
+        .and_then(|report| report.software.strip_prefix("trefoil "));
     let version = ran_by.unwrap_or(env!("CARGO_PKG_VERSION")).to_owned();
     let software = json!({"name": "trefoil", "version": version});
     let (environment, host, log) = report.map_or_else(builtin, |report| {
