@@ -174,6 +174,15 @@ impl JobStore for MemoryStore {
         Ok(kept.collect())
     }
 
+    fn delete_tasks(&mut self, parent: JobId, wall_ms: u64) -> Result<Vec<AttemptId>, Injected> {
+        let mut attempts = Vec::new();
+        for task in self.collect(|job| job.parent == Some(parent)) {
+            attempts.extend(self.delete(&task, wall_ms)?);
+        }
+        attempts.sort_unstable();
+        Ok(attempts)
+    }
+
     fn backlog(&mut self) -> Result<Vec<(GroupKey, u64)>, Injected> {
         let mut groups: BTreeMap<GroupKey, u64> = BTreeMap::new();
         for job in self.jobs().filter(|job| job.state == State::Queued) {

@@ -99,6 +99,12 @@ pub trait JobStore {
     /// When the store fails.
     fn delete(&mut self, job: &Job, wall_ms: u64) -> Result<Vec<AttemptId>, Self::Error>;
 
+    /// Removes all tasks of a sweep like [`Self::delete`]. Returns all their attempts.
+    ///
+    /// # Errors
+    /// When the store fails.
+    fn delete_tasks(&mut self, parent: JobId, wall_ms: u64) -> Result<Vec<AttemptId>, Self::Error>;
+
     /// How many jobs are queued in each group.
     ///
     /// # Errors

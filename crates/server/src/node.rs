@@ -41,6 +41,9 @@ const BUILTIN_SLOTS: u32 = 1_024;
 /// Programs at a time, for services that reserve no CPU: a bound on processes, not on work.
 const PROGRAM_SLOTS: u32 = 256;
 
+/// How long attempts that were killed may take to be told and kept.
+const KILL_MAX: Duration = Duration::from_secs(10);
+
 /// A platform. Make one with [`Node::start`]; end it with [`Node::stop`].
 #[derive(Debug)]
 pub struct Node {
@@ -257,7 +260,11 @@ impl Node {
             }
             if !ended {
                 self.ending.send_replace(Ending::Kill);
-                let _ = programs.await;
+                if tokio::time::timeout(KILL_MAX, &mut programs).await.is_err() {
+                    // Their outcomes cannot be kept, as on a full disk: the next platform finds them where they are.
+                    tracing::error!("attempts are left for the next start");
+                    programs.abort();
+                }
             }
         }
         for task in self.lock_tasks().drain(..) {

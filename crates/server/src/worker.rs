@@ -26,7 +26,7 @@ use crate::{
     store::StoreError,
 };
 
-pub(crate) use attempt::{Found, Programs, Resumed};
+pub(crate) use attempt::{Found, Programs, Resumed, clear};
 pub(crate) use host::describe as describe_host;
 pub use report::{AttemptReport, LogDigest};
 

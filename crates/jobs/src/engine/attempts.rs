@@ -184,9 +184,11 @@ impl<S: JobStore> Engine<S> {
             (Outcome::Failed(failure), Some(StopCause::Limit(limit))) => {
                 limit_failure(limit, spec, failure.log_tail)
             }
-            (Outcome::Stopped, Some(StopCause::Limit(limit))) => {
-                limit_failure(limit, spec, Vec::new())
-            }
+            // Stopped in good order, or torn down because it would not stop: the limit is the cause either way.
+            (
+                Outcome::Stopped | Outcome::Lost { started: true, .. },
+                Some(StopCause::Limit(limit)),
+            ) => limit_failure(limit, spec, Vec::new()),
             // Handed back, or never begun: no fault of the job's, so it costs neither an attempt nor a crash.
             (Outcome::Stopped, None) => {
                 return Verdict::Requeue(Failure::new(
@@ -208,7 +210,7 @@ impl<S: JobStore> Engine<S> {
                     started: true,
                     message,
                 },
-                _,
+                None,
             ) => Failure::new(FailureClass::Lost, message),
         };
         let crashed = failure.class == FailureClass::Lost;

@@ -215,25 +215,13 @@ impl<S: JobStore> Engine<S> {
         if job.parent.is_some() {
             return Err(Refusal::WrongKind("a task is deleted with its parent").into());
         }
-        let mut attempts = Vec::new();
-        if job.counts.is_some() {
-            loop {
-                let tasks = self
-                    .store
-                    .tasks(id, &State::ALL, None, CHUNK)
-                    .map_err(EngineError::Store)?;
-                if tasks.is_empty() {
-                    break;
-                }
-                for task in tasks {
-                    attempts.extend(
-                        self.store
-                            .delete(&task, now.wall_ms)
-                            .map_err(EngineError::Store)?,
-                    );
-                }
-            }
-        }
+        let mut attempts = match job.counts {
+            Some(_) => self
+                .store
+                .delete_tasks(id, now.wall_ms)
+                .map_err(EngineError::Store)?,
+            None => Vec::new(),
+        };
         attempts.extend(
             self.store
                 .delete(&job, now.wall_ms)

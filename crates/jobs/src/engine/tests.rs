@@ -652,3 +652,21 @@ fn a_cancel_is_asked_for_again_after_a_restart() {
     rig.round(|engine, now| engine.recover(now)).unwrap();
     assert_eq!(rig.stops, [(id, rig.started[0].1, false)]);
 }
+
+#[test]
+fn an_attempt_that_had_to_be_torn_down_at_its_limit_met_its_limit() {
+    let mut rig = Rig::new(1);
+    let id = rig.submit(|submission| submission.spec.limits.attempt_ms = Some(100));
+    rig.begin(rig.started[0]);
+    rig.advance(100);
+    rig.finish(
+        rig.started[0],
+        Outcome::Lost {
+            started: true,
+            message: "its supervisor did not answer".into(),
+        },
+    );
+    let job = rig.job(id);
+    assert_eq!(job.state, State::Failed);
+    assert_eq!(job.failure.unwrap().limit, Some(TimeLimit::Attempt));
+}

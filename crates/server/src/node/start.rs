@@ -82,6 +82,7 @@ pub(super) async fn adopt(
                 continue;
             }
             Adoption::Vanished => {
+                worker::clear(&dir);
                 let message = "it was gone when the platform came back".to_owned();
                 ended.push((
                     job.id,

@@ -281,12 +281,41 @@ impl JobStore for SqliteStore {
                 .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?
                 .execute([job.seq])?;
         }
-        self.conn
-            .prepare_cached("DELETE FROM tombstone WHERE deleted < ?1")?
-            .execute([wall_ms.saturating_sub(TOMBSTONE_DAYS * 86_400_000)])?;
+        if job.parent.is_none() {
+            self.conn
+                .prepare_cached("DELETE FROM tombstone WHERE deleted < ?1")?
+                .execute([wall_ms.saturating_sub(TOMBSTONE_DAYS * 86_400_000)])?;
+        }
         self.conn
             .prepare_cached("INSERT OR REPLACE INTO tombstone (id, deleted) VALUES (?1, ?2)")?
             .execute(params![job.id.as_bytes(), wall_ms])?;
+        Ok(attempts)
+    }
+
+    fn delete_tasks(&mut self, parent: JobId, wall_ms: u64) -> Result<Vec<AttemptId>, StoreError> {
+        let tasks = "(SELECT seq FROM job WHERE parent = ?1)";
+        let mut attempts: Vec<AttemptId> = self
+            .conn
+            .prepare_cached(&format!(
+                "SELECT id FROM attempt WHERE seq IN {tasks} UNION \
+                 SELECT attempt_id FROM job WHERE parent = ?1 AND attempt_id IS NOT NULL"
+            ))?
+            .query_map([parent.as_bytes()], |row| {
+                Ok(AttemptId::from_bytes(row.get(0)?))
+            })?
+            .collect::<Result<_, _>>()?;
+        attempts.sort_unstable();
+        self.conn
+            .prepare_cached("INSERT OR REPLACE INTO tombstone (id, deleted) SELECT id, ?2 FROM job WHERE parent = ?1")?
+            .execute(params![parent.as_bytes(), wall_ms])?;
+        for table in ["spec", "result", "attempt", "label", "file_use"] {
+            self.conn
+                .prepare_cached(&format!("DELETE FROM {table} WHERE seq IN {tasks}"))?
+                .execute([parent.as_bytes()])?;
+        }
+        self.conn
+            .prepare_cached("DELETE FROM job WHERE parent = ?1")?
+            .execute([parent.as_bytes()])?;
         Ok(attempts)
     }
 

@@ -84,6 +84,7 @@ CREATE TABLE tombstone (
   id      BLOB PRIMARY KEY,
   deleted INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX tombstone_age ON tombstone (deleted);
 
 CREATE TABLE idempotency (
   submitter   TEXT NOT NULL,

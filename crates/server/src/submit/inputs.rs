@@ -45,7 +45,10 @@ pub(super) fn check_inputs(
     let mut files = Vec::new();
     let mut axes = sweep.axes().to_vec();
     match checked {
-        Err(found) => violations.extend(below("/inputs", found)),
+        // What was checked is the first value of each axis beside the inputs.
+        Err(found) => {
+            violations.extend(found.into_iter().map(|violation| at_axis(violation, &axes)))
+        }
         Ok(checked) => {
             files.extend(files_of(service, &checked));
             for axis in &mut axes {
@@ -100,4 +103,22 @@ fn files_of(service: &Service, inputs: &Map<String, Value>) -> Vec<String> {
 
 fn raw(value: &Map<String, Value>) -> Box<RawValue> {
     serde_json::value::to_raw_value(value).expect("a JSON tree always has a text")
+}
+
+/// Puts the place before a violation: the first value of a sweep, or the inputs.
+fn at_axis(violation: Violation, axes: &[Axis]) -> Violation {
+    let below = |axis: &&Axis| {
+        let rest = violation
+            .pointer
+            .strip_prefix('/')?
+            .strip_prefix(&axis.port)?;
+        (rest.is_empty() || rest.starts_with('/'))
+            .then(|| format!("/sweep/values/{}/0{rest}", axis.port))
+    };
+    let pointer = axes.iter().find_map(|axis| below(&axis));
+    let pointer = pointer.unwrap_or_else(|| format!("/inputs{}", violation.pointer));
+    Violation {
+        pointer,
+        ..violation
+    }
 }

@@ -24,6 +24,8 @@ use crate::{
     store::StoreError,
 };
 
+pub(crate) use self::conclude::clear;
+
 /// What running programs takes.
 #[derive(Debug)]
 pub(crate) struct Programs {

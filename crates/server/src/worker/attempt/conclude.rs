@@ -3,17 +3,18 @@
 use std::{collections::BTreeMap, io, sync::Arc};
 
 use serde_json::{Value, json};
+use tokio::time::sleep;
 use trefoil_director::{PortKind, Service, validate_outputs};
 use trefoil_jobs::{Failure, FailureClass, Outcome};
 
-use super::super::{AttemptReport, describe_host};
+use super::super::{AttemptReport, REPEAT, describe_host};
 use super::{
-    Given, Programs, blocking, failed,
+    Given, Programs, blocking,
     follow::{Logged, tail_lines},
     port_specs,
 };
 use crate::{
-    files::{FileStore, Pin},
+    files::{FileError, FileStore, Pin},
     program::{AttemptDir, End, ExitReport, folder},
 };
 
@@ -29,6 +30,8 @@ impl Programs {
         pins: &mut Vec<Pin>,
     ) -> Outcome {
         if let End::Lost(message) = &exit.end {
+            let to = dir.clone();
+            let _ = blocking(move || clear(&to)).await;
             return Outcome::Lost {
                 started: true,
                 message: message.clone(),
@@ -57,26 +60,21 @@ impl Programs {
             host: describe_host().clone(),
             log_files: log_files(dir),
         };
-        let to = dir.clone();
-        let written = blocking(move || {
-            std::fs::File::open(to.log()).and_then(|log| log.sync_all())?;
-            kept.write(&to)?;
-            for folder in [to.inputs(), to.outputs(), to.work(), to.tmp()] {
-                if let Err(error) = std::fs::remove_dir_all(&folder)
-                    && error.kind() != io::ErrorKind::NotFound
-                {
-                    tracing::warn!(folder = %folder.display(), %error, "a folder of an attempt stays behind");
-                }
+        // What a program computed is not given up because the disk is full for a while.
+        loop {
+            let (to, record) = (dir.clone(), kept.clone());
+            let written = blocking(move || {
+                std::fs::File::open(to.log()).and_then(|log| log.sync_all())?;
+                record.write(&to)?;
+                clear(&to);
+                Ok::<_, io::Error>(())
+            });
+            match written.await {
+                Ok(Ok(())) => return outcome,
+                Ok(Err(error)) => tracing::warn!(%error, "a record was not kept, repeating"),
+                Err(error) => tracing::error!(error, "a record was not written, repeating"),
             }
-            Ok::<_, io::Error>(())
-        });
-        match written.await {
-            Ok(Ok(())) => outcome,
-            Ok(Err(error)) => failed(
-                FailureClass::Temporary,
-                format!("the attempt's report was not kept: {error}"),
-            ),
-            Err(error) => failed(FailureClass::Temporary, error),
+            sleep(REPEAT).await;
         }
     }
 
@@ -101,7 +99,7 @@ impl Programs {
         }
         let asked = stopped || exit.stopped_by.is_some();
         match &exit.end {
-            End::Exited(0) => match self.collect(service, dir).await {
+            End::Exited(0) => match self.collect_when_there_is_space(service, dir).await {
                 Ok((outputs, stored)) => {
                     pins.extend(stored);
                     Outcome::Succeeded {
@@ -155,23 +153,48 @@ impl Programs {
         }
     }
 
-    /// Takes the outputs into the store; the text of the outputs object.
-    async fn collect(
+    /// Takes the outputs into the store; waits while that is full.
+    async fn collect_when_there_is_space(
         &self,
         service: &Arc<Service>,
         dir: &AttemptDir,
     ) -> Result<(String, Vec<Pin>), Failure> {
-        let (service, dir, files) = (Arc::clone(service), dir.clone(), self.files.clone());
-        let collected = blocking(move || collect_outputs(&service, &dir, &files)).await;
-        collected.unwrap_or_else(|error| Err(Failure::new(FailureClass::Temporary, error)))
+        loop {
+            let (service, dir, files) = (Arc::clone(service), dir.clone(), self.files.clone());
+            let collected = blocking(move || collect_outputs(&service, &dir, &files)).await;
+            match collected {
+                Ok(Ok(collected)) => return Ok(collected),
+                Ok(Err(Unkept::Failed(failure))) => return Err(failure),
+                Ok(Err(Unkept::NoSpace)) => {
+                    tracing::warn!("outputs were not kept for want of space, repeating");
+                }
+                Err(error) => return Err(Failure::new(FailureClass::Temporary, error)),
+            }
+            sleep(REPEAT).await;
+        }
     }
 }
 
+/// Why outputs are not in the store.
+enum Unkept {
+    /// There may be space later.
+    NoSpace,
+    /// They will not be.
+    Failed(Failure),
+}
+
+impl From<Failure> for Unkept {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// The outputs as the text of one object, and what keeps its files until somebody is known to use them.
 fn collect_outputs(
     service: &Service,
     dir: &AttemptDir,
     files: &FileStore,
-) -> Result<(String, Vec<Pin>), Failure> {
+) -> Result<(String, Vec<Pin>), Unkept> {
     let limit = service
         .run
         .as_ref()
@@ -187,11 +210,14 @@ fn collect_outputs(
     let mut pins = Vec::new();
     for file in collected.files {
         let stored = files.ingest(&file.path).map_err(|error| {
+            if let FileError::NoSpace { .. } = error {
+                return Unkept::NoSpace;
+            }
             let message = format!("output {} was not kept: {error}", file.port);
-            Failure {
+            Unkept::Failed(Failure {
                 port: Some(file.port.clone()),
                 ..Failure::new(FailureClass::Temporary, message)
-            }
+            })
         })?;
         let media_type = service
             .metadata
@@ -239,6 +265,17 @@ fn media_type(port: &trefoil_director::Port) -> Option<String> {
         | PortKind::Boolean
         | PortKind::String
         | PortKind::Schema(_) => None,
+    }
+}
+
+/// Removes what only the program needed; its log and record stay.
+pub(crate) fn clear(dir: &AttemptDir) {
+    for folder in [dir.inputs(), dir.outputs(), dir.work(), dir.tmp()] {
+        if let Err(error) = std::fs::remove_dir_all(&folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %folder.display(), %error, "a folder of an attempt stays behind");
+        }
     }
 }
 
