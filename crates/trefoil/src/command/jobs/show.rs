@@ -142,7 +142,8 @@ pub(crate) fn job(ui: &Ui, job: &Value) -> anyhow::Result<()> {
     if let Some(rerun) = job.get("rerun").filter(|rerun| rerun.is_object()) {
         let verdict = match rerun["identical"].as_bool() {
             Some(true) => "outputs identical".to_owned(),
-            _ => format!("outputs differ: {}", words(&rerun["differences"])),
+            Some(false) => format!("outputs differ: {}", words(&rerun["differences"])),
+            None => "the original was deleted, there is nothing to compare with".to_owned(),
         };
         ui.line(&field("rerun", &verdict))?;
     }
