@@ -34,7 +34,8 @@ struct Provenance {
     environment: BTreeMap<String, String>,
     host: Value,
     log: LogDigest,
-    outputs: Values,
+    /// `None` if the job did not succeed.
+    outputs: Option<Values>,
     software: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
     rerun_of: Option<JobId>,
@@ -63,7 +64,10 @@ pub(crate) async fn provenance(
     let is_input = |sha256: &str| spec.files.iter().any(|file| file == sha256);
     let inputs = values(&node, spec.inputs, is_input).await?;
     // What looks like a file among the outputs is one that the platform keeps.
-    let outputs = values(&node, outputs, |_| true).await?;
+    let outputs = match outputs {
+        Some(outputs) => Some(values(&node, outputs, |_| true).await?),
+        None => None,
+    };
     let rerun_of = match spec.origin {
         Some(Origin::RerunOf(id)) => Some(id),
         Some(Origin::RetryOf(_)) | None => None,
@@ -111,11 +115,11 @@ pub(crate) async fn provenance(
     Ok(Json(provenance).into_response())
 }
 
-/// The attempt that succeeded, and its outputs.
+/// The last attempt, and its outputs if it succeeded.
 async fn ended(
     node: &Node,
     job: &Job,
-) -> Result<(trefoil_jobs::AttemptId, Box<RawValue>), Problem> {
+) -> Result<(trefoil_jobs::AttemptId, Option<Box<RawValue>>), Problem> {
     let id = job.id;
     if job.counts.is_some() {
         return Err(Problem::conflict(
@@ -131,22 +135,33 @@ async fn ended(
         )
         .retry_after(1));
     }
+    let Some(attempt) = job.attempt_id else {
+        return Err(nothing_recorded(id));
+    };
     if job.state != JobState::Succeeded {
-        return Err(Problem::conflict(
-            "no-outputs",
-            format!("job {id} is {} and has no outputs", job.state),
-        )
-        .hint(format!(
-            "GET /v1/jobs/{id}/attempts tells how its attempts ended"
-        )));
+        return Ok((attempt, None));
     }
     let outputs = node.readers.result(job.seq).await?;
     let outputs = outputs.and_then(|text| RawValue::from_string(text).ok());
-    job.attempt_id.zip(outputs).ok_or_else(|| {
-        Problem::internal(&format_args!(
-            "job {id} succeeded and lacks its attempt or its outputs"
-        ))
-    })
+    match outputs {
+        Some(outputs) => Ok((attempt, Some(outputs))),
+        None => Err(Problem::internal(&format_args!(
+            "job {id} succeeded and lacks its outputs"
+        ))),
+    }
+}
+
+/// Nothing ran, or what ran went away with its supervisor.
+fn nothing_recorded(id: JobId) -> Problem {
+    Problem::new(
+        axum::http::StatusCode::CONFLICT,
+        "no-report",
+        Code::FailedPrecondition,
+        format!("nothing was recorded of the last attempt of job {id}"),
+    )
+    .hint(format!(
+        "GET /v1/jobs/{id}/attempts tells how its attempts ended"
+    ))
 }
 
 fn service(node: &Node, job: &Job, report: Option<&AttemptReport>) -> Result<Value, Problem> {
@@ -156,17 +171,11 @@ fn service(node: &Node, job: &Job, report: Option<&AttemptReport>) -> Result<Val
         .map_err(|error| Problem::internal(&error))?;
     let digest = match report {
         Some(report) => report.service_digest.clone(),
-        // Only builtins leave no report, and they change with the program only.
+        // Builtins leave no report, and they change with the platform only.
+        None if job.worker.as_deref() != Some("builtin") => return Err(nothing_recorded(job.id)),
         None => match node.services.snapshot().get(&id) {
             Some(entry) => entry.service.digest.to_string(),
-            None => {
-                return Err(Problem::new(
-                    axum::http::StatusCode::CONFLICT,
-                    "no-report",
-                    Code::FailedPrecondition,
-                    format!("nothing was recorded of the last attempt of job {}", job.id),
-                ));
-            }
+            None => return Err(nothing_recorded(job.id)),
         },
     };
     Ok(json!({"key": id.key.to_string(), "version": id.version.to_string(), "digest": digest}))
