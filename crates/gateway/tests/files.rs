@@ -252,12 +252,20 @@ async fn lists_are_paged_and_filtered() {
         page.header("link")
             .contains(&format!("cursor={next}>; rel=\"next\""))
     );
+    // A file that comes between two pages repeats none.
+    store(&api, "four", "four").await;
     let last = api
         .get(&format!("/v1/files?limit=2&cursor={next}"))
         .await
         .expect(200);
     assert_eq!(last["items"].as_array().unwrap().len(), 1);
+    assert_eq!(last["items"][0]["name"], "one");
     assert_eq!(last["next"], Value::Null);
+    for path in ["/v1/files", "/v1/jobs"] {
+        api.get(&format!("{path}?cursor=ffffffffffffffff"))
+            .await
+            .expect(200);
+    }
     let named = api.get("/v1/files?name=two").await.expect(200);
     assert_eq!(named["items"][0]["sha256"], Sha256::of(b"two").to_string());
     let hashed = api

@@ -147,6 +147,8 @@ impl Query {
             u64::from_str_radix(&text, 16)
                 .ok()
                 .filter(|_| valid)
+                // The store counts no further; beyond it there is nothing either.
+                .map(|cursor| cursor.min(i64::MAX.cast_unsigned()))
                 .ok_or_else(|| {
                     let detail = "`cursor` must be the `next` of the page before";
                     Problem::query("cursor", detail, "cursor")

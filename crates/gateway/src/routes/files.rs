@@ -146,7 +146,7 @@ async fn list(
     query.end()?;
     let files = node
         .readers
-        .files(name, sha256, page.cursor.unwrap_or(0), page.limit)
+        .files(name, sha256, page.cursor, page.limit)
         .await?;
     Ok(Page::answer(
         &uri,

@@ -261,7 +261,7 @@ impl Readers {
             .await
     }
 
-    /// A page of files, newest first; `cursor` counts files.
+    /// A page of files, newest first; `cursor` is the `next` of the page before.
     ///
     /// # Errors
     /// When the store fails.
@@ -269,20 +269,24 @@ impl Readers {
         &self,
         name: Option<String>,
         sha256: Option<Sha256>,
-        cursor: u64,
+        cursor: Option<u64>,
         limit: u32,
     ) -> Result<Page<FileRow>, StoreError> {
         self.read(move |conn| {
             let mut statement = conn.prepare_cached(
-                "SELECT sha256, size, name, type, created FROM file WHERE (?1 IS NULL OR name = ?1) \
-                 AND (?2 IS NULL OR sha256 = ?2) ORDER BY created DESC, sha256 LIMIT ?3 OFFSET ?4",
+                "SELECT sha256, size, name, type, created, seq FROM file WHERE seq < ?1 \
+                 AND (?2 IS NULL OR name = ?2) AND (?3 IS NULL OR sha256 = ?3) ORDER BY seq DESC LIMIT ?4",
             )?;
+            let before = cursor.unwrap_or(i64::MAX.cast_unsigned());
             let key = sha256.as_ref().map(Sha256::as_bytes);
-            let rows = statement.query_map(params![name, key, u64::from(limit) + 1, cursor], file_of)?;
+            let rows = statement.query_map(params![before, name, key, u64::from(limit) + 1], |row| {
+                Ok((file_of(row)?, row.get::<_, u64>(5)?))
+            })?;
             let mut items = rows.collect::<Result<Vec<_>, _>>()?;
             let more = items.len() > limit as usize;
             items.truncate(limit as usize);
-            Ok(Page { items, next: more.then(|| cursor + u64::from(limit)) })
+            let next = items.last().filter(|_| more).map(|(_, seq)| *seq);
+            Ok(Page { items: items.into_iter().map(|(file, _)| file).collect(), next })
         })
         .await
     }

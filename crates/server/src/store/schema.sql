@@ -100,13 +100,13 @@ CREATE INDEX idempotency_age ON idempotency (created);
 
 -- What is known of files; their content is beside the database, under its hash.
 CREATE TABLE file (
-  sha256  BLOB PRIMARY KEY,
+  seq     INTEGER PRIMARY KEY AUTOINCREMENT, -- order of arrival; pages of lists end at one
+  sha256  BLOB    NOT NULL UNIQUE,
   size    INTEGER NOT NULL,
   name    TEXT,
   type    TEXT,
   created INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX file_age ON file (created, sha256);
+);
 
 CREATE TABLE file_use (
   sha256 BLOB    NOT NULL,
