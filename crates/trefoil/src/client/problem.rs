@@ -95,7 +95,8 @@ impl Problem {
                 || error.get("offset").is_some()
                 || error.get("detail").and_then(Value::as_str) != Some(&self.detail)
         };
-        errors.iter().filter(says_more).map(describe).collect()
+        let lines = errors.iter().filter(says_more).map(describe);
+        lines.filter(|line| *line != self.detail).collect()
     }
 }
 
@@ -303,6 +304,9 @@ mod tests {
         let body = br#"{"detail":"`1` is no version","errors":[
             {"detail":"`1` is no version","location":"path","pointer":"service"}]}"#;
         assert!(Problem::parse(404, "", body).violations().is_empty());
+        let body = br#"{"detail":"/x: no input","errors":[
+            {"detail":"no input","location":"body","pointer":"/x"}]}"#;
+        assert!(Problem::parse(422, "", body).violations().is_empty());
     }
 
     #[test]
