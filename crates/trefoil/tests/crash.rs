@@ -5,12 +5,14 @@
 //! `TREFOIL_CRASH_ROUNDS` says how often it is killed (5; 50 under `CI=true`), `TREFOIL_CRASH_SEED` repeats a run.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/up.rs"]
+mod support;
+
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fs,
-    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Child,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -70,34 +72,9 @@ struct Platform {
 
 impl Platform {
     fn start(data: &Path, services: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-            .args([
-                "up",
-                "--json",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--disk-free-min",
-                "1MiB",
-                "--log-filter",
-                "error",
-            ])
-            .arg("--data")
-            .arg(data)
-            .arg("--services")
-            .arg(services)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let said: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-        Self {
-            child,
-            url: said["http"].as_str().unwrap().to_owned(),
-        }
+        let arguments = ["--disk-free-min", "1MiB", "--log-filter", "error"];
+        let (child, url) = support::up(data, Some(services), &arguments);
+        Self { child, url }
     }
 
     /// The way a power cut would end it, as far as a process goes.

@@ -2,9 +2,11 @@
 //! space again. Needs root for a small file system of its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/up.rs"]
+mod support;
+
 use std::{
     fs,
-    io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -47,35 +49,15 @@ struct Platform {
 
 impl Platform {
     fn start(data: &Path, free_min: &str) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-            .args([
-                "up",
-                "--json",
-                "--http-listen",
-                "127.0.0.1:0",
-                "--disk-free-min",
-                free_min,
-                "--log-filter",
-                "off",
-            ])
-            .arg("--data")
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        let said: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        let arguments = ["--disk-free-min", free_min, "--log-filter", "off"];
+        let (child, url) = support::up(data, None, &arguments);
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
             .build();
         Self {
             child,
-            url: said["http"].as_str().unwrap().to_owned(),
+            url,
             agent: config.into(),
         }
     }

@@ -1,6 +1,9 @@
 //! Services that are programs, as their users meet them: a real `trefoil up`, scripts, and the HTTP API.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/up.rs"]
+mod support;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader},
@@ -159,24 +162,9 @@ impl Drop for Platform {
 }
 
 fn start(root: &Path, arguments: &[&str]) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_trefoil"))
-        .args(["up", "--json", "--http-listen", "127.0.0.1:0"])
-        .args(["--disk-free-min", "1MiB", "--log-filter", "off"])
-        .args(arguments)
-        .arg("--data")
-        .arg(root.join("data"))
-        .arg("--services")
-        .arg(root.join("services"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let stdout = child.stdout.take().unwrap();
-    BufReader::new(stdout).read_line(&mut line).unwrap();
-    let said: Value =
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
-    let url = said["http"].as_str().unwrap().to_owned();
-    (child, url)
+    let quiet = ["--disk-free-min", "1MiB", "--log-filter", "off"];
+    let arguments = [quiet.as_slice(), arguments].concat();
+    support::up(&root.join("data"), Some(&root.join("services")), &arguments)
 }
 
 /// A service with one optional text and one optional number as inputs, and no outputs but files that `toml` cannot say.
