@@ -5,6 +5,11 @@ pub(crate) mod config;
 pub(crate) mod jobs;
 pub(crate) mod resources;
 
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use config::ConfigFlags;
@@ -123,4 +128,31 @@ pub(crate) enum ConfigCommand {
     Check(ConfigFlags),
     /// Show the value of every key and where it comes from
     Show(ConfigFlags),
+}
+
+/// `trefoil call SERVICE --json INPUTS` gives the inputs, although `--json` alone is about the output: for `call`, a
+/// `--json` that is followed by an object, `-` or a file means `--inputs`.
+pub(crate) fn with_inputs(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    let Some(call) = arguments.iter().position(|argument| argument == "call") else {
+        return arguments;
+    };
+    for at in call + 1..arguments.len() {
+        let text = arguments[at].to_string_lossy().into_owned();
+        if text == "--" {
+            break;
+        }
+        if let Some(inputs) = text.strip_prefix("--json=") {
+            arguments[at] = format!("--inputs={inputs}").into();
+        } else if text == "--json" && arguments.get(at + 1).is_some_and(|next| is_inputs(next)) {
+            arguments[at] = "--inputs".into();
+        }
+    }
+    arguments
+}
+
+fn is_inputs(argument: &OsStr) -> bool {
+    let text = argument.to_string_lossy();
+    text == "-"
+        || text.starts_with('{')
+        || (!text.starts_with('-') && Path::new(argument).is_file())
 }

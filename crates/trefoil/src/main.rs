@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == examples::SUBCOMMAND => return examples::run(rest.first()),
         _ => {}
     }
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::try_parse_from(cli::with_inputs(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
     };

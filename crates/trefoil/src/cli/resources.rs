@@ -84,8 +84,8 @@ pub(crate) struct CallArgs {
     /// An input: JSON if it parses, else a string; NAME=@FILE reads JSON, NAME=@@TEXT is `@TEXT`
     #[arg(short, long = "input", value_name = "NAME=VALUE")]
     pub(crate) inputs: Vec<String>,
-    /// Inputs as a JSON object from a file, or `-` for standard input
-    #[arg(long = "inputs", value_name = "FILE")]
+    /// Inputs as a JSON object: itself, a file with it, or `-` for standard input; `--json` means the same before one of these
+    #[arg(long = "inputs", value_name = "JSON|FILE")]
     pub(crate) inputs_file: Option<PathBuf>,
     /// Upload a file and pass it by reference
     #[arg(short, long = "file", value_name = "PORT=PATH")]

@@ -78,16 +78,21 @@ fn inputs(ui: &Ui, client: &Client, args: &CallArgs) -> anyhow::Result<Map<Strin
     Ok(inputs)
 }
 
-fn object(path: &Path) -> Result<Map<String, Value>, Failure> {
-    let text = read_text(path)?;
+/// An object that is given as such, or by the file that it is in.
+fn object(given: &Path) -> Result<Map<String, Value>, Failure> {
+    let inline = given.to_str().filter(|text| text.starts_with('{'));
+    let (text, name) = match inline {
+        Some(text) => (text.to_owned(), "the object of --inputs".to_owned()),
+        None => (read_text(given)?, given.display().to_string()),
+    };
     match serde_json::from_str(&text) {
         Ok(Value::Object(inputs)) => Ok(inputs),
         Ok(_) => Err(Failure::invalid(
-            format!("{} is JSON but no object", path.display()),
+            format!("{name} is JSON but no object"),
             "write the inputs as {\"port\": value}",
         )),
         Err(error) => Err(Failure::invalid(
-            format!("{} is not JSON: {error}", path.display()),
+            format!("{name} is not JSON: {error}"),
             "write the inputs as {\"port\": value}",
         )),
     }
