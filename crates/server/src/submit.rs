@@ -182,9 +182,12 @@ impl Node {
         let hub = (!batch).then(|| self.hub.clone());
         let accepted = self.engine.call(move |engine, now| {
             // In the same transaction that makes the files used, so that none can be deleted in between.
-            let missing = missing_files(engine, &files)?;
-            if !missing.is_empty() {
-                return Ok(Err(missing));
+            let mut violations = missing_files(engine, &files)?;
+            if batch {
+                violations.extend(never_runnable(engine, &submissions));
+            }
+            if !violations.is_empty() {
+                return Ok(Err(violations));
             }
             let accepted = engine.submit(now, submissions, batch, idempotency.as_ref())?;
             // Here nothing can have happened to the job yet, so the watch misses nothing.
@@ -238,16 +241,21 @@ impl Node {
     pub async fn check(&self, requests: Vec<JobRequest>, batch: bool) -> Result<(), SubmitError> {
         let Resolved { submissions, files } = self.resolve(requests, batch).await?;
         let checked = self.engine.call(move |engine, _| {
-            for submission in &submissions {
-                engine.admits(&submission.service, submission.spec.resources)?;
+            let mut violations = missing_files(engine, &files)?;
+            if batch {
+                violations.extend(never_runnable(engine, &submissions));
+            } else {
+                for submission in &submissions {
+                    engine.admits(&submission.service, submission.spec.resources)?;
+                }
             }
-            Ok::<_, CallError>(missing_files(engine, &files)?)
+            Ok::<_, CallError>(violations)
         });
-        let missing = checked.await?;
-        if missing.is_empty() {
+        let violations = checked.await?;
+        if violations.is_empty() {
             Ok(())
         } else {
-            Err(SubmitError::Invalid(missing))
+            Err(SubmitError::Invalid(violations))
         }
     }
 
@@ -272,6 +280,24 @@ struct Resolved {
     submissions: Vec<Submission>,
     /// Every file that is wanted, and the pointer to the inputs that want it first.
     files: BTreeMap<Sha256, String>,
+}
+
+/// The lines of a batch that no worker could ever run.
+fn never_runnable(engine: &PlatformEngine, submissions: &[Submission]) -> Vec<Violation> {
+    let refused = submissions
+        .iter()
+        .enumerate()
+        .filter_map(|(index, submission)| {
+            let refusal = engine
+                .admits(&submission.service, submission.spec.resources)
+                .err()?;
+            Some(violation(
+                &format!("/{index}/resources"),
+                "never-runnable",
+                refusal.to_string(),
+            ))
+        });
+    refused.take(VIOLATIONS_MAX).collect()
 }
 
 fn missing_files(

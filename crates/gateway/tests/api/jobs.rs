@@ -205,9 +205,18 @@ async fn jobs_that_nothing_can_run() {
     api.json("POST", "/v1/jobs", &[], body.clone())
         .await
         .problem(422, "never-runnable");
-    api.json("POST", "/v1/jobs?dry_run=true", &[], body)
+    api.json("POST", "/v1/jobs?dry_run=true", &[], body.clone())
         .await
         .problem(422, "never-runnable");
+    // Of a batch, the lines are told.
+    let lines = format!("{{\"service\":\"trefoil/echo\"}}\n{body}\n");
+    for path in ["/v1/jobs", "/v1/jobs?dry_run=true"] {
+        let kind = [("content-type", "application/x-ndjson")];
+        let refused = api.request("POST", path, &kind, lines.clone()).await;
+        let problem = refused.problem(422, "validation-failed");
+        assert_eq!(problem["errors"][0]["pointer"], "/1/resources");
+        assert_eq!(problem["errors"][0]["rule"], "never-runnable");
+    }
     let none = Api::start().await;
     none.publish_stuck().await;
     let strict = none
