@@ -15,7 +15,7 @@ use crate::{
 
 /// Hodgkin and Huxley's own axon, and a colder one.
 const HODGKIN_HUXLEY: &str = "Hodgkin & Huxley 1952: 18.8 m/s";
-const CABLE_THEORY: &str = "cable theory: velocity grows with the square root of the diameter";
+const CABLE_THEORY: &str = "cable theory: velocity ~ √diameter";
 
 /// Runs everything; each result with its reference.
 pub(crate) fn run(ui: &Ui, client: &Client) -> anyhow::Result<Vec<Check>> {
