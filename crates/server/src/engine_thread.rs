@@ -87,9 +87,9 @@ impl EngineHandle {
             .send(command)
             .await
             .map_err(|_| StoreError::Closed)?;
-        answer
-            .await
-            .unwrap_or_else(|_| Err(StoreError::Closed.into()))
+        // Dropped unanswered: its round failed before its turn came. Only a closed mailbox means the end.
+        let not_run = || StoreError::Round("it failed before this command's turn".to_owned());
+        answer.await.unwrap_or_else(|_| Err(not_run().into()))
     }
 }
 
@@ -171,6 +171,8 @@ impl<S: Sink> Owner<S> {
             Ok(_) => self.effects(),
             Err(error) => self.failed(error),
         }
+        // What a failed round did not come to is answered with its failure, not kept for ever more rounds.
+        commands.clear();
         let committed = kept.as_ref().map(drop);
         finishes.into_iter().for_each(|finish| finish(committed));
         kept.unwrap_or_else(|_| Some(now.mono_ms.saturating_add(RETRY.as_millis() as u64)))
@@ -197,13 +199,13 @@ impl<S: Sink> Owner<S> {
                 },
             )?;
         }
-        finishes.extend(
-            commands
-                .drain(..)
-                .map(|command| command(&mut self.engine, now)),
-        );
-        if self.engine.store().take_poison() {
-            return Err(StoreError::Round("another command of it failed".to_owned()));
+        for command in commands.drain(..) {
+            finishes.push(command(&mut self.engine, now));
+            // Not one statement more: SQLite may have rolled back by itself (a full disk does that), and whatever came
+            // then would be kept, each statement for itself.
+            if self.engine.store().take_poison() {
+                return Err(StoreError::Round("another command of it failed".to_owned()));
+            }
         }
         self.engine.settle(now)?;
         let due = self.engine.poll_timeout(now)?;
@@ -239,3 +241,6 @@ impl<S: Sink> Owner<S> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
