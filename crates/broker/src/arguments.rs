@@ -1,0 +1,1 @@
+//! Arguments of declared queues and exchanges.

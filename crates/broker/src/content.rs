@@ -1,0 +1,1 @@
+//! Content headers: reading what the broker needs, rewriting what it must.

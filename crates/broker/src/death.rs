@@ -1,0 +1,1 @@
+//! Dead-lettering: `x-death` and its companions.

@@ -1,0 +1,1 @@
+//! Policies: which apply, and what they come to with arguments.

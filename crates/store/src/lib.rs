@@ -1,0 +1,2 @@
+//! A durable segmented log with group commit.
+#![forbid(unsafe_code)]
