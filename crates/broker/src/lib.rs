@@ -11,6 +11,7 @@ pub mod access;
 pub mod arguments;
 pub mod content;
 pub mod death;
+pub mod definitions;
 pub mod inspect;
 pub mod policy;
 pub mod routing;

@@ -1,0 +1,1 @@
+//! Definitions: what a broker is made of, as JSON and as records of the log.
