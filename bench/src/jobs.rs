@@ -107,7 +107,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
             .report
             .note("this tool was built without optimisation: it may be slower than the server");
     }
-    let machine = machine(&bench, &load);
+    let machine = machine(&bench.launch.binary, &load, bench.rounds, bench.quick);
     if options.json {
         println!(
             "{}",
@@ -132,7 +132,7 @@ const CASES: [(Case, Measure); 7] = [
 ];
 
 /// The `trefoil` of this source tree, built as this tool was.
-fn built(binaries: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn built(binaries: &Path) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut build = Command::new(cargo);
     build
@@ -148,7 +148,8 @@ fn built(binaries: &Path) -> anyhow::Result<PathBuf> {
     Ok(binaries.join("trefoil"))
 }
 
-fn machine(bench: &Bench, load: &str) -> Value {
+/// The machine and the binary, for the head of a report.
+pub(crate) fn machine(binary: &Path, load: &str, rounds: u32, quick: bool) -> Value {
     let read = |path: &str| {
         std::fs::read_to_string(path)
             .unwrap_or_default()
@@ -159,15 +160,15 @@ fn machine(bench: &Bench, load: &str) -> Value {
     let cpu = cpus
         .lines()
         .find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    let version = Command::new(&bench.launch.binary).arg("--version").output();
+    let version = Command::new(binary).arg("--version").output();
     let version = version.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned());
     json!({
         "cores": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
         "cpu": cpu.map_or("unknown CPU", |(_, name)| name.trim()),
         "kernel": read("/proc/sys/kernel/osrelease"),
         "load": load.split(' ').next(),
-        "rounds": bench.rounds,
-        "quick": bench.quick,
+        "rounds": rounds,
+        "quick": quick,
         "trefoil": version.unwrap_or_default().trim_start_matches("trefoil "),
     })
 }

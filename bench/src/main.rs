@@ -1,11 +1,12 @@
 //! Load tools: they start a real `trefoil up`, load it over HTTP as a client would, and measure it from outside.
 //!
-//! `trefoil-bench jobs` measures the job engine and, side by side, other job engines on the same machine in the same run.
-//! Entry types: [`server::Server`] is a platform under load, [`http::Connection`] the client, [`report::Report`] what was
-//! found. The tool must never need more than a fraction of the CPU that it measures, so bodies are built once, answers
+//! `trefoil-bench jobs` measures the job engine and, side by side, other job engines on the same machine in the same run;
+//! `trefoil-bench amqp` the broker and a real RabbitMQ. Entry types of the first: [`server::Server`] is a platform under load,
+//! [`http::Connection`] the client, [`report::Report`] what was found; [`amqp`] has its own. The tool must never need more than a fraction of the CPU that it measures, so bodies are built once, answers
 //! are counted rather than parsed, and its own share is part of the report.
 #![forbid(unsafe_code)]
 
+mod amqp;
 mod disk;
 mod http;
 mod jobs;
@@ -29,6 +30,8 @@ struct Cli {
 enum Command {
     /// The job engine: submit, drain, end to end, latency, programs, memory, restart; then its peers
     Jobs(Options),
+    /// The broker: messages per second and per CPU second, latency, memory, restart; a real RabbitMQ beside it
+    Amqp(amqp::Options),
 }
 
 /// What is measured, and how thoroughly.
@@ -55,8 +58,8 @@ pub(crate) struct Options {
 }
 
 fn main() -> anyhow::Result<ExitCode> {
-    let Cli {
-        command: Command::Jobs(options),
-    } = Cli::parse();
-    jobs::run(&options)
+    match Cli::parse().command {
+        Command::Jobs(options) => jobs::run(&options),
+        Command::Amqp(options) => amqp::run(&options),
+    }
 }

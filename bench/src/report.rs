@@ -188,7 +188,8 @@ impl Report {
     }
 }
 
-fn machine_line(machine: &Value) -> String {
+/// The machine in one line.
+pub(crate) fn machine_line(machine: &Value) -> String {
     let field = |name| cell(machine, name);
     format!(
         "{} cores, {}, kernel {}, {} rounds, load before {}, trefoil {}",
@@ -213,17 +214,19 @@ fn cell(row: &Value, key: &str) -> String {
 }
 
 /// Columns as wide as their widest cell.
-fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
+    let columns = rows.first().map_or(0, |row| row.as_ref().len());
     let width = |column: usize| {
         rows.iter()
-            .map(|row| row[column].chars().count())
+            .map(|row| row.as_ref()[column].chars().count())
             .max()
             .unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..N).map(width).collect();
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
         let line: Vec<String> = row
+            .as_ref()
             .iter()
             .zip(&widths)
             .map(|(cell, width)| format!("{cell:<width$}"))
@@ -235,7 +238,7 @@ fn table<const N: usize>(rows: &[[String; N]]) -> String {
 }
 
 /// Four digits say all that a measurement on a shared machine can.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let digits = match value.abs() {
         size if size >= 1_000.0 => return grouped(value),
         size if size >= 100.0 => 0,
