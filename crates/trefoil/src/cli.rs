@@ -100,6 +100,8 @@ pub(crate) enum Command {
     /// Upload, download and list files
     #[command(subcommand)]
     Files(FilesCommand),
+    /// Administer the AMQP broker with rabbitmqctl's commands: see `trefoil ctl help`
+    Ctl(CtlArgs),
     /// Check or show the configuration of `trefoil up`
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,6 +123,15 @@ pub(crate) struct DemoArgs {
     pub(crate) keep: bool,
 }
 
+/// `trefoil ctl`: what follows is read as rabbitmqctl reads it.
+#[derive(Debug, Clone, Args)]
+#[command(disable_help_flag = true)]
+pub(crate) struct CtlArgs {
+    /// A command of rabbitmqctl, its options and arguments
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) arguments: Vec<String>,
+}
+
 /// `trefoil config`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -128,6 +139,18 @@ pub(crate) enum ConfigCommand {
     Check(ConfigFlags),
     /// Show the value of every key and where it comes from
     Show(ConfigFlags),
+}
+
+/// What follows `rabbitmqctl`, if that is what this program was called as, or `trefoil ctl`: its options are rabbitmqctl's
+/// and mean other things than ours (`-q`, `--version`, `--help`), so they never meet our parser.
+pub(crate) fn ctl_arguments(arguments: impl Iterator<Item = OsString>) -> Option<Vec<String>> {
+    let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let program = arguments.next()?;
+    let is_rabbitmqctl = Path::new(&program).file_stem() == Some(OsStr::new("rabbitmqctl"));
+    if !is_rabbitmqctl && arguments.next()? != "ctl" {
+        return None;
+    }
+    Some(arguments.collect())
 }
 
 /// `trefoil call SERVICE --json INPUTS` gives the inputs, although `--json` alone is about the output: for `call`, a

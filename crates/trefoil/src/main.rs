@@ -43,6 +43,10 @@ fn main() -> ExitCode {
         Some((first, rest)) if first == examples::SUBCOMMAND => return examples::run(rest.first()),
         _ => {}
     }
+    if let Some(arguments) = cli::ctl_arguments(std::env::args_os()) {
+        let url = std::env::var("TREFOIL_URL").ok();
+        return command::ctl::run(url.as_deref(), &arguments);
+    }
     let cli = match Cli::try_parse_from(cli::with_inputs(std::env::args_os().collect())) {
         Ok(cli) => cli,
         Err(error) => return refuse(&error),
@@ -92,6 +96,7 @@ fn dispatch(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
         Command::Call(args) => command::call::run(ui, &client()?, args),
         Command::Jobs(command) => command::jobs::run(ui, &client()?, command),
         Command::Files(command) => command::files::run(ui, &client()?, command),
+        Command::Ctl(args) => Ok(command::ctl::run(Some(&globals.url), &args.arguments)),
         Command::Config(command) => command::config::run(ui, command),
         Command::Doctor(flags) => command::doctor::run(ui, &client()?, flags),
         Command::Completions { shell } => command::completions::run(ui, shell),
