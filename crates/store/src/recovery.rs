@@ -1,0 +1,517 @@
+//! Opening a log: what is in the files, whatever happened to them.
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::batch::Slot;
+use crate::format::{
+    BadHeader, Own, Position, SEGMENT_HEADER, SPARE, SegmentHeader, VERSION, parse_segment_name,
+    segment_name,
+};
+use crate::report::{Damage, Loss, Report};
+use crate::scan::{Item, Scanner};
+use crate::segments::Segment;
+use crate::storage::{Entry, File, Storage, read_full, write_all};
+use crate::{Options, Writer};
+
+/// Why a log cannot be opened. Damage is no reason: it is reported.
+#[derive(Debug, Error)]
+pub enum OpenError {
+    /// The storage failed.
+    #[error("cannot {action}: {source}")]
+    Storage {
+        /// What was tried.
+        action: String,
+        /// What it said.
+        source: io::Error,
+    },
+    /// The file was written by a later version of this program.
+    #[error(
+        "{file} has version {version} of the log format; this program knows version {VERSION} only"
+    )]
+    Version {
+        /// The file.
+        file: String,
+        /// Its version.
+        version: u32,
+    },
+}
+
+fn failed(action: impl Into<String>) -> impl FnOnce(io::Error) -> OpenError {
+    let action = action.into();
+    move |source| OpenError::Storage { action, source }
+}
+
+/// What opening needs to go on.
+pub(crate) struct Recovered {
+    /// The segments with records, oldest first, without the new one.
+    pub(crate) segments: VecDeque<Segment>,
+    pub(crate) writer: Writer,
+    pub(crate) report: Report,
+}
+
+/// A segment file as it was found.
+struct Found {
+    slot: Slot,
+    length: u64,
+    file: Arc<dyn File>,
+}
+
+impl Found {
+    fn name(&self) -> String {
+        segment_name(self.slot.base)
+    }
+
+    fn scanner(&self) -> Scanner {
+        Scanner::new(
+            Arc::clone(&self.file),
+            self.slot.base,
+            self.length.min(self.slot.span),
+        )
+    }
+}
+
+/// How a segment ended.
+enum Ending {
+    /// By its seal; the base of the next segment.
+    Sealed(u64),
+    /// The file was cut, or damaged up to its end.
+    Damaged,
+    /// Here the log ends.
+    Tail,
+}
+
+pub(crate) fn recover(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    replay: &mut dyn FnMut(Position, u8, &[u8]),
+) -> Result<Recovered, OpenError> {
+    let entries = storage
+        .list()
+        .map_err(failed("list the files of the log"))?;
+    if options.is_spill() {
+        return wipe(storage, options, &entries);
+    }
+    let mut report = Report::default();
+    let found = find_segments(storage, entries, &mut report)?;
+    // Beyond everything that any file may have held: no position is ever used twice.
+    let fresh = found
+        .iter()
+        .map(|segment| segment.slot.end())
+        .max()
+        .unwrap_or(0);
+    let mut replayer = Replayer {
+        found: &found,
+        durable: 0,
+        first: 0,
+        report: &mut report,
+        replay,
+    };
+    let (ends, tail) = replayer.run();
+    let first = replayer.first;
+    report.damages.retain(|damage| damage.at.get() >= first);
+    if let Some(oldest) = found.first().filter(|oldest| first < oldest.slot.base) {
+        let at = Position::new(first);
+        let damage = Damage {
+            file: segment_name(first),
+            at,
+            bytes: oldest.slot.base - first,
+            loss: Loss::Missing,
+        };
+        report.damages.insert(0, damage);
+    }
+    finish(storage, options, &found, ends, tail, first, fresh).map(|(segments, writer)| Recovered {
+        segments,
+        writer,
+        report,
+    })
+}
+
+/// A spill log begins empty: what it held died with the process that wrote it.
+fn wipe(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    entries: &[Entry],
+) -> Result<Recovered, OpenError> {
+    let ours = entries
+        .iter()
+        .map(|entry| &entry.name)
+        .filter(|name| *name == SPARE || parse_segment_name(name).is_some());
+    for name in ours {
+        storage
+            .remove(name)
+            .map_err(failed(format!("remove {name}")))?;
+    }
+    let slot = Slot {
+        base: 0,
+        span: u64::from(options.segment_size.max(Options::SEGMENT_MIN)),
+    };
+    let writer = Writer::new(Arc::clone(storage), options.clone(), slot, None);
+    Ok(Recovered {
+        segments: VecDeque::new(),
+        writer,
+        report: Report::default(),
+    })
+}
+
+/// The segment files in order of their bases.
+fn find_segments(
+    storage: &Arc<dyn Storage>,
+    entries: Vec<Entry>,
+    report: &mut Report,
+) -> Result<Vec<Found>, OpenError> {
+    let mut named = Vec::new();
+    for entry in entries {
+        match parse_segment_name(&entry.name) {
+            Some(base) => named.push((base, entry)),
+            None if entry.name == SPARE => {}
+            None => report.foreign.push(entry.name),
+        }
+    }
+    named.sort_by_key(|(base, _)| *base);
+    report.foreign.sort();
+    let mut found = Vec::new();
+    for (index, (base, entry)) in named.iter().enumerate() {
+        let file = storage
+            .open(&entry.name)
+            .map_err(failed(format!("open {}", entry.name)))?;
+        let mut header = [0; SEGMENT_HEADER];
+        let read = read_full(file.as_ref(), &mut header, 0).unwrap_or(0);
+        let span = match SegmentHeader::decode(&header[..read]) {
+            Ok(header) if header.base == *base => header.span,
+            Err(BadHeader::Version(version)) => {
+                return Err(OpenError::Version {
+                    file: entry.name.clone(),
+                    version,
+                });
+            }
+            // Records tell by themselves whether they belong here, so the header is not needed to read them.
+            Ok(_) | Err(BadHeader::Unreadable) => {
+                let at = Position::new(*base);
+                report.damages.push(Damage {
+                    file: entry.name.clone(),
+                    at,
+                    bytes: SEGMENT_HEADER as u64,
+                    loss: Loss::Header,
+                });
+                entry.length.max(SEGMENT_HEADER as u64)
+            }
+        };
+        let room = named
+            .get(index + 1)
+            .map_or(u64::MAX, |(next, _)| next - base);
+        let slot = Slot {
+            base: *base,
+            span: span.min(room),
+        };
+        found.push(Found {
+            slot,
+            length: entry.length,
+            file,
+        });
+    }
+    Ok(found)
+}
+
+struct Replayer<'a> {
+    found: &'a [Found],
+    /// Everything before this was durable, as far as marks were seen.
+    durable: u64,
+    /// The oldest segment that was needed, as told by the last mark.
+    first: u64,
+    report: &'a mut Report,
+    replay: &'a mut dyn FnMut(Position, u8, &[u8]),
+}
+
+impl Replayer<'_> {
+    /// Replays everything. Gives the ends of the segments that were read, and how the last of them ended.
+    fn run(&mut self) -> (Vec<u64>, Ending) {
+        let mut ends = Vec::new();
+        let mut ending = Ending::Tail;
+        self.first = self.found.first().map_or(0, |oldest| oldest.slot.base);
+        let mut first_told = false;
+        for (index, segment) in self.found.iter().enumerate() {
+            if let Ending::Sealed(next) = ending
+                && next < segment.slot.base
+            {
+                self.missing(next, segment.slot.base);
+            }
+            self.report.segments += 1;
+            let (end, how) = self.segment(index, &mut first_told);
+            self.report.bytes += end - segment.slot.base;
+            ends.push(end);
+            ending = how;
+            if matches!(ending, Ending::Tail) {
+                break;
+            }
+        }
+        if let (Ending::Sealed(next), Some(last)) = (&ending, self.found.last()) {
+            // The file was there before the seal was written.
+            let span = last.slot.span;
+            self.missing(*next, next.saturating_add(span));
+        }
+        (ends, ending)
+    }
+
+    fn missing(&mut self, from: u64, until: u64) {
+        let at = Position::new(from);
+        self.report.damages.push(Damage {
+            file: segment_name(from),
+            at,
+            bytes: until - from,
+            loss: Loss::Missing,
+        });
+    }
+
+    /// Replays one segment. Gives the end of what is in it.
+    fn segment(&mut self, index: usize, first_told: &mut bool) -> (u64, Ending) {
+        let found = &self.found[index];
+        let mut scanner = found.scanner();
+        let outcome = loop {
+            match scanner.next() {
+                Item::Record {
+                    at,
+                    header,
+                    payload,
+                } if !header.own => {
+                    self.report.records += 1;
+                    (self.replay)(Position::new(at), header.kind, payload);
+                }
+                Item::Record {
+                    at,
+                    header,
+                    payload,
+                } => match Own::decode(header.kind, payload) {
+                    Some(Own::Mark { durable, first }) => {
+                        self.durable = self.durable.max(durable);
+                        self.first = if *first_told {
+                            self.first.max(first)
+                        } else {
+                            first
+                        };
+                        *first_told = true;
+                    }
+                    Some(Own::Seal { next }) => {
+                        break (at + header.record_len() as u64, Ending::Sealed(next));
+                    }
+                    None => {}
+                },
+                Item::End { at } => break self.end_of_file(index, at),
+                Item::Bad { at, header } => {
+                    let mut beyond = Beyond::default();
+                    if self.durable <= at {
+                        beyond = self.look_beyond(index, at);
+                    }
+                    if self.durable <= at {
+                        let unfinished = header.is_some() || beyond.records > 0;
+                        if unfinished {
+                            let loss = Loss::Unfinished {
+                                records: beyond.records,
+                            };
+                            self.report.damages.push(Damage {
+                                file: found.name(),
+                                at: Position::new(at),
+                                bytes: beyond.bytes,
+                                loss,
+                            });
+                        }
+                        if (found.length) < found.slot.span {
+                            break self.end_of_file(index, at);
+                        }
+                        break (at, Ending::Tail);
+                    }
+                    if let Some(header) = header {
+                        let bytes = header.record_len() as u64;
+                        let loss = Loss::Record { kind: header.kind };
+                        self.report.damages.push(Damage {
+                            file: found.name(),
+                            at: Position::new(at),
+                            bytes,
+                            loss,
+                        });
+                        scanner.seek(at + bytes);
+                    } else {
+                        let next = scanner.search(at + 1);
+                        let until = next.unwrap_or_else(|| self.durable.clamp(at, scanner.limit()));
+                        let (at, bytes) = (Position::new(at), until - at);
+                        self.report.damages.push(Damage {
+                            file: found.name(),
+                            at,
+                            bytes,
+                            loss: Loss::Unreadable,
+                        });
+                        match next {
+                            Some(next) => scanner.seek(next),
+                            None => break (until, Ending::Damaged),
+                        }
+                    }
+                }
+            }
+        };
+        for (at, bytes, error) in scanner.unreadable.drain(..) {
+            let damage = Damage {
+                file: found.name(),
+                at: Position::new(at),
+                bytes,
+                loss: Loss::ReadError(error),
+            };
+            self.report.damages.push(damage);
+        }
+        outcome
+    }
+
+    /// The file ends without a seal.
+    fn end_of_file(&mut self, index: usize, at: u64) -> (u64, Ending) {
+        let found = &self.found[index];
+        if found.length < found.slot.span {
+            // Every file has its full length until it is sealed.
+            let bytes = found.slot.end() - at;
+            self.report.damages.push(Damage {
+                file: found.name(),
+                at: Position::new(at),
+                bytes,
+                loss: Loss::Missing,
+            });
+            return (at, Ending::Damaged);
+        }
+        (at, Ending::Tail)
+    }
+
+    /// Looks behind a gap for a mark that says that the gap was durable.
+    fn look_beyond(&mut self, index: usize, gap: u64) -> Beyond {
+        let mut beyond = Beyond::default();
+        for (offset, segment) in self.found[index..].iter().enumerate() {
+            let mut scanner = segment.scanner();
+            if offset == 0 {
+                match scanner.search(gap + 1) {
+                    Some(next) => scanner.seek(next),
+                    None => continue,
+                }
+            }
+            loop {
+                match scanner.next() {
+                    Item::Record {
+                        header, payload, ..
+                    } if header.own => match Own::decode(header.kind, payload) {
+                        Some(Own::Mark { durable, .. }) if durable > gap => {
+                            self.durable = self.durable.max(durable);
+                            return beyond;
+                        }
+                        Some(Own::Seal { .. }) => break,
+                        Some(Own::Mark { .. }) | None => {}
+                    },
+                    Item::Record { header, .. } => {
+                        beyond.records += 1;
+                        beyond.bytes += header.record_len() as u64;
+                    }
+                    Item::Bad { at, .. } => {
+                        if scanner.search(at + 1).is_none() {
+                            break;
+                        }
+                    }
+                    Item::End { .. } => break,
+                }
+            }
+        }
+        beyond
+    }
+}
+
+/// Records behind a gap.
+#[derive(Default)]
+struct Beyond {
+    records: u64,
+    bytes: u64,
+}
+
+/// Removes what is not the log's any more, makes the new segment, and seals the last one.
+fn finish(
+    storage: &Arc<dyn Storage>,
+    options: &Options,
+    found: &[Found],
+    ends: Vec<u64>,
+    tail: Ending,
+    first: u64,
+    fresh: u64,
+) -> Result<(VecDeque<Segment>, Writer), OpenError> {
+    // Segments at the end without any record: made ahead, or begun by a write that was not finished.
+    let empty = |index: &usize| ends[*index] == found[*index].slot.base + SEGMENT_HEADER as u64;
+    let mut kept = ends.len();
+    while kept > 0 && empty(&(kept - 1)) {
+        kept -= 1;
+    }
+    // From the back, so that a crash in between leaves what this recovery would do again.
+    for segment in found[kept..].iter().rev().chain(
+        found
+            .iter()
+            .take(kept)
+            .filter(|segment| segment.slot.base < first),
+    ) {
+        let name = segment.name();
+        storage
+            .remove(&name)
+            .map_err(failed(format!("remove {name}")))?;
+    }
+    storage
+        .sync_directory()
+        .map_err(failed("sync the directory of the log"))?;
+
+    let last = kept
+        .checked_sub(1)
+        .map(|index| (&found[index], ends[index]));
+    let sealed_next = match &tail {
+        Ending::Sealed(next) if kept == ends.len() => Some(*next),
+        // The segment before those that were removed ends with a seal, or is damaged up to its end.
+        _ => last.and_then(|(segment, end)| sealed(segment, end)),
+    };
+    let base = sealed_next.unwrap_or(fresh);
+    let slot = Slot {
+        base,
+        span: u64::from(options.segment_size.max(Options::SEGMENT_MIN)),
+    };
+    let mut writer = Writer::new(Arc::clone(storage), options.clone(), slot, None);
+    writer
+        .begin()
+        .map_err(failed(format!("make {}", segment_name(base))))?;
+    if let Some((segment, end)) = last
+        && sealed_next.is_none()
+    {
+        let mut seal = Vec::new();
+        Own::Seal { next: base }.encode(&mut seal, end);
+        let sealed = write_all(segment.file.as_ref(), &seal, end - segment.slot.base)
+            .and_then(|()| segment.file.sync_data())
+            // The seal is durable before what is behind it goes: a short file without a seal is a damaged one.
+            .and_then(|()| {
+                segment
+                    .file
+                    .truncate(end - segment.slot.base + seal.len() as u64)
+            });
+        sealed.map_err(failed(format!("seal {}", segment.name())))?;
+    }
+    let segments = found
+        .iter()
+        .zip(ends)
+        .take(kept)
+        .filter(|(segment, _)| segment.slot.base >= first);
+    let segments = segments
+        .map(|(segment, end)| Segment::new(segment.slot, end))
+        .collect();
+    Ok((segments, writer))
+}
+
+/// What the seal says that ends at `end`.
+fn sealed(segment: &Found, end: u64) -> Option<u64> {
+    let mut scanner = segment.scanner();
+    scanner.seek(end.checked_sub(crate::format::SEAL_LEN as u64)?);
+    match scanner.next() {
+        Item::Record {
+            header, payload, ..
+        } if header.own => match Own::decode(header.kind, payload)? {
+            Own::Seal { next } => Some(next),
+            Own::Mark { .. } => None,
+        },
+        _ => None,
+    }
+}
