@@ -1,0 +1,157 @@
+//! Values as Erlang terms: how they are compared and how they are printed in texts that clients know by heart.
+
+use std::fmt::{self, Write as _};
+
+use trefoil_amqp::{Table, Value};
+
+/// Whether two arguments are the same to somebody who declares again: integers of any width by value, floats of both
+/// widths by value, strings by octets, and so on. What is nested must have the same types too.
+pub(crate) fn equivalent(one: &Value, other: &Value) -> bool {
+    if let (Some(one), Some(other)) = (whole(one), whole(other)) {
+        return one == other;
+    }
+    if let (Some(one), Some(other)) = (float(one), float(other)) {
+        return one == other;
+    }
+    match (octets(one), octets(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn whole(value: &Value) -> Option<i128> {
+    match value {
+        Value::Timestamp(seconds) => Some(i128::from(*seconds)),
+        other => other.as_integer().map(i128::from),
+    }
+}
+
+fn float(value: &Value) -> Option<f64> {
+    match *value {
+        Value::F32(n) => Some(n.into()),
+        Value::F64(n) => Some(n),
+        _ => None,
+    }
+}
+
+fn octets(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::LongString(bytes) | Value::Bytes(bytes) => Some(bytes),
+        _ => None,
+    }
+}
+
+/// `the value '10' of type 'signedint'`, or `none`.
+pub(crate) fn with_type(value: Option<&Value>) -> String {
+    match value {
+        None => "none".to_owned(),
+        Some(value) => format!(
+            "the value '{}' of type '{}'",
+            Plain(value),
+            value.type_name()
+        ),
+    }
+}
+
+/// A value where strings stand for themselves.
+pub(crate) struct Plain<'a>(pub(crate) &'a Value);
+
+impl fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match octets(self.0) {
+            Some(bytes) => f.write_str(&String::from_utf8_lossy(bytes)),
+            None => term(f, self.0),
+        }
+    }
+}
+
+/// A value with its type: `{longstr,<<"x">>}`.
+pub(crate) struct Typed<'a>(pub(crate) &'a Value);
+
+impl fmt::Display for Typed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{},", self.0.type_name())?;
+        term(f, self.0)?;
+        f.write_char('}')
+    }
+}
+
+fn term(f: &mut fmt::Formatter<'_>, value: &Value) -> fmt::Result {
+    match value {
+        Value::Bool(truth) => write!(f, "{truth}"),
+        Value::F32(n) => float_term(f, f64::from(*n)),
+        Value::F64(n) => float_term(f, *n),
+        Value::Decimal { scale, value } => write!(f, "{{{scale},{value}}}"),
+        Value::LongString(bytes) | Value::Bytes(bytes) => binary(f, bytes),
+        Value::Timestamp(seconds) => write!(f, "{seconds}"),
+        Value::Void => f.write_str("undefined"),
+        Value::Array(values) => {
+            f.write_char('[')?;
+            for (n, value) in values.iter().enumerate() {
+                write!(f, "{}{}", comma(n), Typed(value))?;
+            }
+            f.write_char(']')
+        }
+        Value::Table(table) => table_term(f, table),
+        Value::I8(_)
+        | Value::U8(_)
+        | Value::I16(_)
+        | Value::U16(_)
+        | Value::I32(_)
+        | Value::U32(_)
+        | Value::I64(_)
+        | Value::I64Upper(_) => write!(f, "{}", value.as_integer().unwrap_or_default()),
+    }
+}
+
+fn table_term(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
+    f.write_char('[')?;
+    for (n, (name, value)) in table.iter().enumerate() {
+        write!(f, "{}{{", comma(n))?;
+        binary(f, name)?;
+        write!(f, ",{},", value.type_name())?;
+        term(f, value)?;
+        f.write_char('}')?;
+    }
+    f.write_char(']')
+}
+
+fn comma(n: usize) -> &'static str {
+    if n == 0 { "" } else { "," }
+}
+
+fn binary(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if !text.chars().any(char::is_control) && !text.is_empty() => {
+            write!(
+                f,
+                "<<\"{}\">>",
+                text.replace('\\', "\\\\").replace('"', "\\\"")
+            )
+        }
+        _ => {
+            f.write_str("<<")?;
+            for (n, byte) in bytes.iter().enumerate() {
+                write!(f, "{}{byte}", comma(n))?;
+            }
+            f.write_str(">>")
+        }
+    }
+}
+
+/// The shortest digits that read back as the number; with an exponent where that is shorter, or where the number is so
+/// large that its digits would not all be meant.
+fn float_term(f: &mut fmt::Formatter<'_>, n: f64) -> fmt::Result {
+    if !n.is_finite() {
+        return write!(f, "{n}");
+    }
+    let plain = format!("{n:?}");
+    let scientific = format!("{n:e}");
+    let scientific = match scientific.split_once('e') {
+        Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0e{exponent}"),
+        _ => scientific,
+    };
+    let exact = n.abs() < 9_007_199_254_740_992.0; // 2^53
+    let decimal = exact && !plain.contains('e') && plain.len() <= scientific.len();
+    f.write_str(if decimal { &plain } else { &scientific })
+}
