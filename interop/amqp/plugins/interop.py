@@ -1,0 +1,55 @@
+"""A pytest plugin: leaves out what is excluded, and writes what each test did. No test is changed."""
+
+import json
+import os
+import sys
+
+sys.path.insert(0, os.environ["INTEROP_HARNESS"])
+
+from harness.report import Expected  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+
+EXPECTED = Expected(Path(os.environ["INTEROP_EXPECTED"])) if os.environ.get("INTEROP_EXPECTED") else None
+outcomes: dict[str, list[str]] = {}
+left_out: list[str] = []
+
+
+# After every hook of the suite itself: what its own selection drops does not exist for us.
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config, items):
+    if EXPECTED is None:
+        return
+    kept = [item for item in items if not EXPECTED.matches(item.nodeid)]
+    dropped = [item for item in items if EXPECTED.matches(item.nodeid)]
+    left_out.extend(item.nodeid for item in dropped)
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = kept
+
+
+def pytest_runtest_logreport(report):
+    if report.outcome == "rerun":
+        return
+    why = ""
+    if report.failed:
+        lines = report.longreprtext.strip().splitlines()
+        errors = [line[1:].strip() for line in lines if line.startswith("E ")]
+        why = (errors or lines or [""])[0]
+    old = outcomes.get(report.nodeid)
+    if report.failed and not (report.when == "teardown" and old and old[0] == "failed"):
+        outcomes[report.nodeid] = ["failed", why]
+    elif report.skipped:
+        outcomes.setdefault(report.nodeid, ["skipped", str(report.longrepr[-1]) if report.longrepr else ""])
+    elif report.when == "call":
+        outcomes[report.nodeid] = ["passed", ""]
+
+
+def pytest_collectreport(report):
+    if report.failed:
+        outcomes[f"{report.nodeid} (collection)"] = ["failed", report.longreprtext.strip().splitlines()[-1]]
+
+
+def pytest_sessionfinish():
+    with open(os.environ["INTEROP_RESULTS"], "w") as file:
+        json.dump({"outcomes": outcomes, "left_out": left_out}, file)

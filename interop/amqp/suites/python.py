@@ -1,0 +1,78 @@
+"""The tests in the source packages of Python's AMQP clients."""
+
+import json
+import shutil
+
+from harness import fetch
+from harness.report import Results
+from harness.suite import Context, Suite
+
+
+def _pytest(context: Context, package: fetch.Package, tests: str, *options: str, **environment: str) -> Results:
+    source = fetch.unpack(package)
+    results = context.work / "results.json"
+    # Without reruns: a test that fails now and then is a failure.
+    context.run(
+        [fetch.venv() / "python", "-m", "pytest", "-p", "interop", "-p", "no:cacheprovider", "-p", "no:rerunfailures"]
+        + ["--rootdir", source, "--tb=short", "-q", *options, source / tests],
+        PYTHONPATH=str(fetch.HERE / "plugins"),
+        PYTHONDONTWRITEBYTECODE="1",
+        INTEROP_HARNESS=str(fetch.HERE),
+        INTEROP_RESULTS=str(results),
+        INTEROP_EXPECTED=str(context.expected.path) if context.leave_out else "",
+        INTEROP_PORT=str(context.broker.port),
+        INTEROP_TLS_PORT=str(context.broker.tls_port or 0),
+        **environment,
+    )
+    if not results.is_file():
+        raise RuntimeError(f"pytest did not finish: {context.read('output.txt')[-2000:]}")
+    written = json.loads(results.read_text())
+    found = Results(left_out=set(written["left_out"]))
+    for test, (outcome, why) in written["outcomes"].items():
+        found.add(test, outcome, why)
+    return found
+
+
+def _address(context: Context) -> dict[str, str]:
+    broker = context.broker
+    return {
+        "RABBITMQ_HOST": broker.host,
+        "RABBITMQ_5672_TCP": str(broker.port),
+        "RABBITMQ_5671_TCP": str(broker.tls_port or 0),
+    }
+
+
+def _py_amqp(context: Context) -> Results:
+    # The tests name their certificates from where they are started, and the package comes without them.
+    ours, theirs = fetch.certificates(), context.work / "t/certs"
+    theirs.mkdir(parents=True)
+    for name, file in {
+        "ca_certificate": ours["ca"],
+        "client_certificate": ours["client"],
+        "client_key": ours["client_key"],
+        # "Broken" is a key of another certificate.
+        "client_certificate_broken": ours["client"],
+        "client_key_broken": ours["server_key"],
+    }.items():
+        shutil.copy(file, theirs / f"{name}.pem")
+    return _pytest(context, fetch.PY_AMQP, "t/integration", "--timeout=30", **_address(context))
+
+
+def _kombu(context: Context) -> Results:
+    return _pytest(context, fetch.KOMBU, "t/integration/test_py_amqp.py", "--timeout=60", **_address(context))
+
+
+def _aiormq(context: Context) -> Results:
+    return _pytest(context, fetch.AIORMQ, "tests", "-p", "fake_docker", "--timeout=60")
+
+
+def _aio_pika(context: Context) -> Results:
+    return _pytest(context, fetch.AIO_PIKA, "tests", "-p", "fake_docker", "--timeout=60")
+
+
+SUITES = [
+    Suite("py-amqp", fetch.PY_AMQP.version, _py_amqp),
+    Suite("kombu", fetch.KOMBU.version, _kombu),
+    Suite("aiormq", fetch.AIORMQ.version, _aiormq),
+    Suite("aio-pika", fetch.AIO_PIKA.version, _aio_pika),
+]
