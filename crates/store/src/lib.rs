@@ -33,6 +33,10 @@ mod report;
 mod scan;
 mod segments;
 mod storage;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub use batch::{Batch, Done};
