@@ -1,8 +1,8 @@
 //! Users, passwords, permissions, limits and runtime parameters: who may do what.
 //!
-//! [`AccessControl`] is all of it, as one plain value. A session asks [`AccessControl::authenticate`] once, then
-//! [`AccessControl::check_virtual_host`] at `connection.open`, and keeps the [`Permissions`] it got from there: as long as
-//! [`AccessControl::generation`] stands, they are still right. Texts of refusals are RabbitMQ's.
+//! [`Access`] is all of it, as one plain value. A session asks [`Access::authenticate`] once, then
+//! [`Access::check_virtual_host`] at `connection.open`, and keeps the [`Permissions`] it got from there: as long as
+//! [`Access::generation`] stands, they are still right. Texts of refusals are RabbitMQ's.
 
 mod limits;
 mod login;
@@ -115,7 +115,7 @@ pub struct NoSuchUser(pub String);
 
 /// All users and what they may do. Virtual hosts are kept elsewhere; here they are names.
 #[derive(Debug, Default)]
-pub struct AccessControl {
+pub struct Access {
     settings: AccessSettings,
     users: BTreeMap<String, User>,
     /// By user, then by virtual host: a user with many virtual hosts is rarer than one with many users.
@@ -126,7 +126,7 @@ pub struct AccessControl {
     generation: u64,
 }
 
-impl AccessControl {
+impl Access {
     /// Nobody yet.
     #[must_use]
     pub fn new(settings: AccessSettings) -> Self {

@@ -6,7 +6,7 @@
 //! Texts of refusals are RabbitMQ's, since clients and people search for them; all are `406 PRECONDITION_FAILED`.
 
 mod check;
-pub(crate) mod consumer;
+mod consumer;
 pub(crate) mod term;
 #[cfg(test)]
 mod tests;
@@ -15,6 +15,7 @@ use std::{fmt, sync::Arc};
 
 use trefoil_amqp::{Table, Value};
 
+pub(crate) use check::parse_age;
 pub use consumer::{ConsumerArguments, StreamOffset};
 
 /// The longest expiry and TTL: ten years, in milliseconds. More is a mistake, and would overflow somebody's timer.

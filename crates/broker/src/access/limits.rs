@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use trefoil_amqp::ReplyCode;
 
-use super::AccessControl;
+use super::Access;
 
 /// Why limits were not accepted, or which one was reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -116,11 +116,11 @@ impl VhostLimits {
     /// It is something else.
     pub fn from_json(json: &Value) -> Result<Self, LimitError> {
         let mut limits = Self::default();
-        read(json, |name, limit| match name {
-            CONNECTIONS => Some(limits.max_connections = limit),
-            QUEUES => Some(limits.max_queues = limit),
-            _ => None,
-        })?;
+        let fields = [
+            (CONNECTIONS, &mut limits.max_connections),
+            (QUEUES, &mut limits.max_queues),
+        ];
+        read(json, fields)?;
         Ok(limits)
     }
 
@@ -141,11 +141,11 @@ impl UserLimits {
     /// It is something else.
     pub fn from_json(json: &Value) -> Result<Self, LimitError> {
         let mut limits = Self::default();
-        read(json, |name, limit| match name {
-            CONNECTIONS => Some(limits.max_connections = limit),
-            CHANNELS => Some(limits.max_channels = limit),
-            _ => None,
-        })?;
+        let fields = [
+            (CONNECTIONS, &mut limits.max_connections),
+            (CHANNELS, &mut limits.max_channels),
+        ];
+        read(json, fields)?;
         Ok(limits)
     }
 
@@ -159,15 +159,18 @@ impl UserLimits {
     }
 }
 
-fn read(
-    json: &Value,
-    mut set: impl FnMut(&str, Option<u64>) -> Option<()>,
-) -> Result<(), LimitError> {
+fn read(json: &Value, mut fields: [(&str, &mut Option<u64>); 2]) -> Result<(), LimitError> {
     let Value::Object(members) = json else {
         return Err(LimitError::NotAnObject(json.to_string()));
     };
     for (name, value) in members {
-        let limit = match (value.as_u64(), value.as_i64()) {
+        let Some((_, field)) = fields.iter_mut().find(|(field, _)| field == name) else {
+            return Err(LimitError::Unknown {
+                name: name.clone(),
+                value: value.to_string(),
+            });
+        };
+        **field = match (value.as_u64(), value.as_i64()) {
             (Some(limit), _) => Some(limit),
             (None, Some(_)) => None,
             (None, None) => {
@@ -177,10 +180,6 @@ fn read(
                 });
             }
         };
-        set(name, limit).ok_or_else(|| LimitError::Unknown {
-            name: name.clone(),
-            value: value.to_string(),
-        })?;
     }
     Ok(())
 }
@@ -192,7 +191,7 @@ fn write(limits: &[(&str, Option<u64>)]) -> Map<String, Value> {
         .collect()
 }
 
-impl AccessControl {
+impl Access {
     /// Whether one more connection of a user may be opened, to a virtual host. The numbers are those there are already.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fmt;
 
 use trefoil_amqp::{ReplyCode, TableRef, ValueRef};
 
-use super::{AccessControl, User};
+use super::{Access, User};
 
 /// A SASL mechanism.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +150,7 @@ impl<'a> Secret<'a> {
     }
 }
 
-impl AccessControl {
+impl Access {
     /// Finds out who a client is from its answer to `connection.start`.
     ///
     /// # Errors

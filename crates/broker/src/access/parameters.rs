@@ -13,7 +13,7 @@ pub enum ParameterError {
 }
 
 /// All runtime parameters. Limits of virtual hosts look like parameters outside, but are kept as limits
-/// ([`super::AccessControl::set_vhost_limits`]).
+/// ([`super::Access::set_vhost_limits`]).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Parameters {
     global: BTreeMap<String, Value>,

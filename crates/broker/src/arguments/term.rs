@@ -79,10 +79,10 @@ impl fmt::Display for Typed<'_> {
 fn term(f: &mut fmt::Formatter<'_>, value: &Value) -> fmt::Result {
     match value {
         Value::Bool(truth) => write!(f, "{truth}"),
-        Value::F32(n) => float_term(f, f64::from(*n)),
-        Value::F64(n) => float_term(f, *n),
+        Value::F32(n) => f.write_str(&float_term(f64::from(*n))),
+        Value::F64(n) => f.write_str(&float_term(*n)),
         Value::Decimal { scale, value } => write!(f, "{{{scale},{value}}}"),
-        Value::LongString(bytes) | Value::Bytes(bytes) => binary(f, bytes),
+        Value::LongString(bytes) | Value::Bytes(bytes) => f.write_str(&binary_term(bytes)),
         Value::Timestamp(seconds) => write!(f, "{seconds}"),
         Value::Void => f.write_str("undefined"),
         Value::Array(values) => {
@@ -107,9 +107,13 @@ fn term(f: &mut fmt::Formatter<'_>, value: &Value) -> fmt::Result {
 fn table_term(f: &mut fmt::Formatter<'_>, table: &Table) -> fmt::Result {
     f.write_char('[')?;
     for (n, (name, value)) in table.iter().enumerate() {
-        write!(f, "{}{{", comma(n))?;
-        binary(f, name)?;
-        write!(f, ",{},", value.type_name())?;
+        write!(
+            f,
+            "{}{{{},{},",
+            comma(n),
+            binary_term(name),
+            value.type_name()
+        )?;
         term(f, value)?;
         f.write_char('}')?;
     }
@@ -120,30 +124,31 @@ fn comma(n: usize) -> &'static str {
     if n == 0 { "" } else { "," }
 }
 
-fn binary(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+/// `<<"text">>`, or the octets if they are no text.
+pub(crate) fn binary_term(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) if !text.chars().any(char::is_control) && !text.is_empty() => {
-            write!(
-                f,
+            format!(
                 "<<\"{}\">>",
                 text.replace('\\', "\\\\").replace('"', "\\\"")
             )
         }
-        _ => {
-            f.write_str("<<")?;
-            for (n, byte) in bytes.iter().enumerate() {
-                write!(f, "{}{byte}", comma(n))?;
-            }
-            f.write_str(">>")
-        }
+        _ => format!(
+            "<<{}>>",
+            bytes
+                .iter()
+                .map(u8::to_string)
+                .collect::<Vec<_>>()
+                .join(",")
+        ),
     }
 }
 
 /// The shortest digits that read back as the number; with an exponent where that is shorter, or where the number is so
 /// large that its digits would not all be meant.
-fn float_term(f: &mut fmt::Formatter<'_>, n: f64) -> fmt::Result {
+pub(crate) fn float_term(n: f64) -> String {
     if !n.is_finite() {
-        return write!(f, "{n}");
+        return n.to_string();
     }
     let plain = format!("{n:?}");
     let scientific = format!("{n:e}");
@@ -151,7 +156,10 @@ fn float_term(f: &mut fmt::Formatter<'_>, n: f64) -> fmt::Result {
         Some((digits, exponent)) if !digits.contains('.') => format!("{digits}.0e{exponent}"),
         _ => scientific,
     };
-    let exact = n.abs() < 9_007_199_254_740_992.0; // 2^53
-    let decimal = exact && !plain.contains('e') && plain.len() <= scientific.len();
-    f.write_str(if decimal { &plain } else { &scientific })
+    let is_exact = n.abs() < 9_007_199_254_740_992.0; // 2^53
+    if is_exact && !plain.contains('e') && plain.len() <= scientific.len() {
+        plain
+    } else {
+        scientific
+    }
 }
