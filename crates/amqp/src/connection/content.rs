@@ -131,6 +131,11 @@ impl Pending {
         Step::Failed(CloseReason::new(code, text, MethodId::BASIC_PUBLISH))
     }
 
+    #[cfg(test)]
+    pub(super) fn body_capacity(&self) -> usize {
+        self.body.capacity()
+    }
+
     fn finish(mut self, channel: ChannelNumber, last: &[u8]) -> Publish<'_> {
         let body = if self.body.is_empty() {
             Cow::Borrowed(last)
