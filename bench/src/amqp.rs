@@ -6,16 +6,20 @@
 //! checked. A message too few or too many ends the run with an error.
 
 mod aims;
+mod backlog;
 mod client;
 mod confirms;
 mod consumer;
 mod flow;
 mod histogram;
+mod latency;
+mod many;
+mod outage;
 mod paced;
 mod processes;
 mod publisher;
-mod rest;
 mod results;
+mod rpc;
 mod scenarios;
 mod target;
 mod topic;
@@ -94,7 +98,9 @@ impl Session {
     }
 
     /// A broker of one scenario's own, for what the past of a broker would change.
-    fn fresh(&self, kind: Kind) -> anyhow::Result<Target> {
+    fn fresh(&mut self, kind: Kind) -> anyhow::Result<Target> {
+        // Those of other scenarios would only be in the way.
+        self.running.clear();
         self.launch.start(kind)
     }
 }
@@ -180,19 +186,30 @@ fn measure(
         for _ in 0..rounds.max(1) {
             let syncs = disk::sync_times(&session.launch.scratch, SYNCS)?;
             session.results.disk(&syncs);
-            for kind in kinds {
+            for kind in brokers(scenario, kinds) {
                 eprintln!(
                     "{:>4} s  {} {}",
                     begun.elapsed().as_secs(),
                     scenario.name,
                     kind.name()
                 );
-                (scenario.measure)(session, *kind)
+                (scenario.measure)(session, kind)
                     .with_context(|| format!("{} of {}", scenario.name, kind.name()))?;
             }
         }
     }
     Ok(())
+}
+
+/// The comparison that is meant for it needs the second version of RabbitMQ's queues.
+fn brokers(scenario: &Scenario, kinds: &[Kind]) -> Vec<Kind> {
+    let mut brokers = kinds.to_vec();
+    let both = [Kind::Trefoil, Kind::Rabbitmq];
+    if scenario.name == "confirmed-written" && both.iter().all(|kind| kinds.contains(kind)) {
+        brokers.push(Kind::RabbitmqCqv2);
+        brokers.dedup();
+    }
+    brokers
 }
 
 fn print(results: &Results, machine: &Value, json: bool) -> anyhow::Result<()> {

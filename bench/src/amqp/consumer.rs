@@ -9,7 +9,7 @@ use super::{
     flow::Control,
     histogram::Histogram,
     publisher::STAMP,
-    wire::{BODY, Frame, HEADER, METHOD, Method, id},
+    wire::{BODY, Frame, HEADER, METHOD, id},
 };
 
 /// How often a consumer looks whether everything has been published when nothing comes.
@@ -28,6 +28,8 @@ pub(super) struct Consume {
     pub(super) keys: Vec<bool>,
     /// Bytes of a body.
     pub(super) body: usize,
+    /// The broker was started again: it may say of messages that they perhaps come again.
+    pub(super) restarted: bool,
 }
 
 /// How deliveries are acknowledged.
@@ -64,8 +66,10 @@ pub(super) struct Deliveries {
     missing: usize,
     last: Option<u64>,
     pub(super) count: u64,
-    /// After a restart messages may come again.
-    pub(super) again: bool,
+    /// Messages may be marked as delivered again.
+    pub(super) marked: bool,
+    /// Messages may come again, and so out of order.
+    pub(super) repeated: bool,
 }
 
 /// A message that is complete.
@@ -85,7 +89,8 @@ impl Deliveries {
             missing: 0,
             last: None,
             count: 0,
-            again: false,
+            marked: false,
+            repeated: false,
         }
     }
 
@@ -126,14 +131,15 @@ impl Deliveries {
         let (number, rest) = payload[..STAMP].split_at(8);
         let word = |bytes: &[u8]| bytes.try_into().map(u64::from_be_bytes);
         let (number, time) = (word(number)?, word(rest)?);
-        if !self.again {
-            ensure!(!self.redelivered, "message {number} was delivered again");
-            ensure!(
-                self.last.is_none_or(|last| last < number),
-                "message {number} came after {:?}",
-                self.last
-            );
-        }
+        ensure!(
+            self.marked || !self.redelivered,
+            "message {number} was delivered again"
+        );
+        ensure!(
+            self.repeated || self.last.is_none_or(|last| last < number),
+            "message {number} came after {:?}",
+            self.last
+        );
         self.last = Some(number);
         self.count += 1;
         Ok(Some(Delivered {
@@ -154,6 +160,7 @@ pub(super) fn run(
     client.stream.set_read_timeout(Some(LOOK_EVERY))?;
     let mut times = Histogram::default();
     let mut deliveries = Deliveries::new(consume.body);
+    deliveries.marked = consume.restarted;
     let (mut acks, mut patience) = (Vec::new(), Patience::new());
     loop {
         let expected = control
@@ -248,8 +255,8 @@ pub(super) fn drain(
 
 #[cfg(test)]
 mod tests {
-    use super::{Ack, Consume, Deliveries, Method, ack, id};
-    use crate::amqp::wire::{BODY, Frame, HEADER};
+    use super::{Ack, Consume, Deliveries, ack, id};
+    use crate::amqp::wire::{BODY, Frame, HEADER, Method};
 
     #[test]
     fn an_ack_is_the_frame_that_the_protocol_says() {
@@ -272,6 +279,7 @@ mod tests {
             source: 0,
             keys: Vec::new(),
             body: 100,
+            restarted: false,
         };
         assert_eq!(consume.expected(7), 7);
         consume.keys = vec![true, false, true];

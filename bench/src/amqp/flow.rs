@@ -55,6 +55,8 @@ pub(super) struct Measured {
     pub(super) own_cpu: f64,
     /// Messages in the longest queue when the window ended.
     pub(super) longest: u64,
+    /// By how much all queues together have grown meanwhile.
+    pub(super) growth: f64,
     pub(super) confirm: Histogram,
     pub(super) end_to_end: Histogram,
 }
@@ -94,6 +96,11 @@ impl Control {
             received: zeros(sources.len()),
             sources,
         }
+    }
+
+    /// Publishers are to end.
+    pub(super) fn stop(&self) {
+        self.stop.store(true, Relaxed);
     }
 
     /// For one consumer of messages that are all there.
@@ -154,6 +161,7 @@ impl Flow {
                 persistent,
                 pace,
                 copies: 1,
+                reply_to: None,
             }],
             consumers: vec![Consume {
                 queue: queue.to_owned(),
@@ -162,6 +170,7 @@ impl Flow {
                 source: 0,
                 keys: Vec::new(),
                 body,
+                restarted: false,
             }],
         }
     }
@@ -206,7 +215,7 @@ impl Flow {
                 .collect();
             ready.wait();
             let measured = self.window(&control, &mut watch, target, timing);
-            control.stop.store(true, Relaxed);
+            control.stop();
             // Publishers first: consumers end when they know how many messages there are.
             let confirm = joined(publishers);
             let end_to_end = joined(consumers);
@@ -229,13 +238,6 @@ impl Flow {
         target: &Target,
         timing: Timing,
     ) -> anyhow::Result<Measured> {
-        let wait = |time: Duration| {
-            let begun = Instant::now();
-            while begun.elapsed() < time && !control.failed() {
-                let left = time.saturating_sub(begun.elapsed());
-                pause(left.min(Duration::from_millis(100)));
-            }
-        };
         let counts = || -> (u64, u64) {
             let published = self.publishers.iter().enumerate().map(|(index, publish)| {
                 let counters = match publish.pace {
@@ -247,37 +249,64 @@ impl Flow {
             let received = control.received.iter().map(|count| count.load(Relaxed));
             (published.sum(), received.sum())
         };
-        wait(timing.warm_up);
-        control.counted.store(true, Relaxed);
-        let (begun, own, cpu, before) =
-            (Instant::now(), Cpu::of_self()?.own, target.cpu()?, counts());
-        wait(timing.measured);
-        let (seconds, own, cpu, after) = (
-            begun.elapsed().as_secs_f64(),
-            Cpu::of_self()?.own - own,
-            target.cpu()? - cpu,
-            counts(),
-        );
-        control.counted.store(false, Relaxed);
-        let mut longest = 0;
-        for consume in &self.consumers {
-            longest = longest.max(watch.ready(&consume.queue)?);
-        }
-        Ok(Measured {
-            seconds,
-            published: after.0 - before.0,
-            delivered: after.1 - before.1,
-            cpu,
-            own_cpu: own,
-            longest,
-            confirm: Histogram::default(),
-            end_to_end: Histogram::default(),
-        })
+        let mut waiting = || -> anyhow::Result<Vec<u64>> {
+            let queues = self.consumers.iter();
+            queues.map(|consume| watch.ready(&consume.queue)).collect()
+        };
+        wait(control, timing.warm_up);
+        let before = waiting()?;
+        let mut measured = observe(control, target, timing.measured, counts)?;
+        let after = waiting()?;
+        measured.longest = after.iter().copied().max().unwrap_or(0);
+        measured.growth = after.iter().sum::<u64>() as f64 - before.iter().sum::<u64>() as f64;
+        Ok(measured)
     }
 }
 
+/// Lets a run go on, unless it fails.
+pub(super) fn wait(control: &Control, time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time && !control.failed() {
+        let left = time.saturating_sub(begun.elapsed());
+        pause(left.min(Duration::from_millis(100)));
+    }
+}
+
+/// What happens in a window of time; `counts` gives the numbers of published and delivered messages so far.
+pub(super) fn observe(
+    control: &Control,
+    target: &Target,
+    time: Duration,
+    counts: impl Fn() -> (u64, u64),
+) -> anyhow::Result<Measured> {
+    control.counted.store(true, Relaxed);
+    let (begun, own, cpu, before) = (Instant::now(), Cpu::of_self()?.own, target.cpu()?, counts());
+    wait(control, time);
+    let (seconds, own, cpu, after) = (
+        begun.elapsed().as_secs_f64(),
+        Cpu::of_self()?.own - own,
+        target.cpu()? - cpu,
+        counts(),
+    );
+    control.counted.store(false, Relaxed);
+    Ok(Measured {
+        seconds,
+        published: after.0 - before.0,
+        delivered: after.1 - before.1,
+        cpu,
+        own_cpu: own,
+        longest: 0,
+        growth: 0.0,
+        confirm: Histogram::default(),
+        end_to_end: Histogram::default(),
+    })
+}
+
 /// Ends all threads when one fails, so that none waits for it.
-fn guarded<T>(control: &Control, work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+pub(super) fn guarded<T>(
+    control: &Control,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
     let result = work();
     if result.is_err() {
         control.fail();

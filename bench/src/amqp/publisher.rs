@@ -40,6 +40,8 @@ pub(super) struct Publish {
     pub(super) pace: Pace,
     /// Queues that get a copy of each message.
     pub(super) copies: u64,
+    /// Where answers are expected.
+    pub(super) reply_to: Option<&'static str>,
 }
 
 /// When a publisher sends.
@@ -83,7 +85,7 @@ impl Block {
                     exchange: publish.exchange,
                     key,
                     persistent: publish.persistent,
-                    reply_to: None,
+                    reply_to: publish.reply_to,
                     body: publish.body,
                 };
                 let body = message.frames(CHANNEL, &mut block.bytes) - start;
@@ -300,6 +302,7 @@ mod tests {
             persistent: false,
             pace: Pace::Free,
             copies: 1,
+            reply_to: None,
         };
         let mut block = Block::new(&publish).unwrap();
         let (count, size, body) = (block.count as u64, block.size, block.body);

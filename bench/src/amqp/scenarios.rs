@@ -4,13 +4,19 @@ use anyhow::ensure;
 
 use super::{
     Session,
-    aims::{IN_PER_CPU, LONGEST, MEMORY, OUT_PER_CPU, PER_CPU, RATE},
+    aims::{
+        CONFIRM, END_TO_END_P50, END_TO_END_P99, IN_PER_CPU, LONGEST, MEMORY, OUT_PER_CPU, PER_CPU,
+        RATE,
+    },
+    backlog,
     client::{Client, DURABLE, QueueKind, TRANSIENT, WRITTEN},
     consumer::{Ack, Consume},
     flow::{Flow, Measured},
     histogram::Histogram,
+    latency, many, outage,
     publisher::{Pace, Publish},
     results::Results,
+    rpc,
     target::{Kind, Target},
     topic,
 };
@@ -86,9 +92,54 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         measure: |session, kind| topic::measure(session, kind, "topic-10000", 10_000),
     },
     Scenario {
+        name: "rpc-64",
+        about: "100 B requests and answers over direct reply-to, 64 under way",
+        measure: |session, kind| rpc::measure(session, kind, "rpc-64", 64),
+    },
+    Scenario {
+        name: "rpc-1",
+        about: "the same, one after the other",
+        measure: |session, kind| rpc::measure(session, kind, "rpc-1", 1),
+    },
+    Scenario {
+        name: "confirm-latency",
+        about: "100 B, persistent, each confirmed before the next, no consumer",
+        measure: latency::confirm,
+    },
+    Scenario {
+        name: "fixed-rate",
+        about: "100 B, persistent with confirms, each acknowledged, 20,000 a second whatever comes back",
+        measure: latency::paced,
+    },
+    Scenario {
+        name: "backlog",
+        about: "300,000 × 100 B, persistent, confirmed: all in, then all out",
+        measure: backlog::small,
+    },
+    Scenario {
+        name: "million",
+        about: "1,000,000 × 1 KB, persistent, confirmed (a tenth for peers): memory, kill -9, start, all out",
+        measure: backlog::large,
+    },
+    Scenario {
+        name: "outage",
+        about: "kill -9 under persistent load with confirms; every confirmed message must be found",
+        measure: outage::measure,
+    },
+    Scenario {
+        name: "connections",
+        about: "10,000 connections with a channel each that do nothing",
+        measure: many::connections,
+    },
+    Scenario {
+        name: "queues",
+        about: "100,000 queues declared (peers: as many as 6 s allow), transient, then durable with a restart",
+        measure: many::queues,
+    },
+    Scenario {
         name: "idle",
         about: "a broker with nothing to do",
-        measure: super::rest::idle,
+        measure: many::idle,
     },
 ];
 
@@ -139,23 +190,24 @@ pub(super) fn rates(results: &mut Results, name: &'static str, kind: Kind, measu
         measured.own_cpu / seconds,
     );
     if measured.confirm.count() > 0 {
-        quantiles(results, name, kind, &CONFIRM, &measured.confirm);
-        quantiles(results, name, kind, &END_TO_END, &measured.end_to_end);
+        quantiles(results, name, kind, &CONFIRMS, &measured.confirm);
+        quantiles(results, name, kind, &ENDS, &measured.end_to_end);
     }
 }
 
-const CONFIRM: [(&str, f64); 3] = [
-    ("confirm, p50", 0.5),
+pub(super) const CONFIRMS: [(&str, f64); 3] = [
+    (CONFIRM, 0.5),
     ("confirm, p99", 0.99),
     ("confirm, p999", 0.999),
 ];
-const END_TO_END: [(&str, f64); 3] = [
-    ("end to end, p50", 0.5),
-    ("end to end, p99", 0.99),
+pub(super) const ENDS: [(&str, f64); 3] = [
+    (END_TO_END_P50, 0.5),
+    (END_TO_END_P99, 0.99),
     ("end to end, p999", 0.999),
 ];
 
-fn quantiles(
+/// Notes the quantiles of times.
+pub(super) fn quantiles(
     results: &mut Results,
     name: &'static str,
     kind: Kind,
@@ -197,7 +249,9 @@ fn persistent_pairs(session: &mut Session, kind: Kind) -> anyhow::Result<()> {
     }
     control.close()?;
     let (seconds, cpu) = (measured.seconds, measured.cpu.max(0.01));
-    let (published, delivered) = (measured.published as f64, measured.delivered as f64);
+    // What publishers have sent may still be in the sockets: what came in is what went out and what stayed.
+    let delivered = measured.delivered as f64;
+    let published = delivered + measured.growth;
     let results = &mut session.results;
     results.add(NAME, kind, "in", "msgs/s", published / seconds);
     results.add(NAME, kind, "out", "msgs/s", delivered / seconds);
@@ -233,6 +287,7 @@ fn fan_out(session: &mut Session, kind: Kind) -> anyhow::Result<()> {
             persistent: false,
             pace: Pace::Ahead(10_000),
             copies: COPIES as u64,
+            reply_to: None,
         }],
         consumers: (0..COPIES)
             .map(|queue| Consume {
@@ -242,6 +297,7 @@ fn fan_out(session: &mut Session, kind: Kind) -> anyhow::Result<()> {
                 source: 0,
                 keys: Vec::new(),
                 body: 100,
+                restarted: false,
             })
             .collect(),
     };

@@ -62,7 +62,6 @@ pub(super) struct Launch {
 /// A running broker; killed when dropped.
 #[derive(Debug)]
 pub(super) struct Target {
-    pub(super) kind: Kind,
     /// Processes besides the broker itself, which end after it.
     helpers: Vec<Group>,
     broker: Group,
@@ -105,7 +104,6 @@ impl Launch {
         };
         let (broker, address, ready_after) = command.run(place.path())?;
         Ok(Target {
-            kind,
             helpers,
             broker,
             place,

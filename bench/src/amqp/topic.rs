@@ -35,6 +35,7 @@ pub(super) fn measure(
             persistent: false,
             pace: Pace::Ahead(50_000),
             copies: 1,
+            reply_to: None,
         }],
         consumers: (0..QUEUES)
             .map(|number| Consume {
@@ -47,6 +48,7 @@ pub(super) fn measure(
                     .map(|binding| leads_to(*binding) == number)
                     .collect(),
                 body: 100,
+                restarted: false,
             })
             .collect(),
     };
