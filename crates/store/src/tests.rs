@@ -5,6 +5,7 @@ use crate::testing::{MemoryStorage, Tear};
 use crate::{Log, Options, Position, Report, WriteError, Writer};
 
 mod basics;
+mod model;
 
 type Records = Vec<(Position, u8, Vec<u8>)>;
 

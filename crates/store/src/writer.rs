@@ -147,6 +147,7 @@ impl Writer {
         if sync {
             self.sync()?;
         }
+        self.close_finished();
         self.remove_released();
         self.prepare_if_late();
         Ok(self.done())
@@ -218,15 +219,14 @@ impl Writer {
             open.dirty = false;
         }
         self.durable = self.written;
-        self.close_finished();
         Ok(())
     }
 
-    /// Closes the files that are synced, but the last.
+    /// Closes the files that are behind what is written, when they are synced or never will be.
     fn close_finished(&mut self) {
-        let current = self.slot.base;
+        let (written, spill) = (self.written, self.options.is_spill());
         self.open
-            .retain(|open| open.dirty || open.slot.base >= current);
+            .retain(|open| (open.dirty && !spill) || open.slot.end() > written);
     }
 
     /// Has the segment's file open, and made if it is not there.
@@ -240,16 +240,7 @@ impl Writer {
         };
         self.slot = slot;
         self.open.push(open);
-        if self.options.is_spill() {
-            self.close_spilled();
-        }
         Ok(())
-    }
-
-    /// A spill log is never synced: only the last file is written to.
-    fn close_spilled(&mut self) {
-        let surplus = self.open.len().saturating_sub(2);
-        self.open.drain(..surplus);
     }
 
     /// Makes the file of a segment: full length, header, synced, and only then its name.
@@ -412,23 +403,23 @@ impl Writer {
     fn mark(&mut self) -> Result<(), WriteError> {
         let at = self.written;
         self.marked = self.durable;
-        if at + (MARK_LEN + SEAL_LEN) as u64 > self.slot.end() {
+        // After a commit that found no space the last file may be one that holds nothing yet.
+        let holds = |open: &&mut Open| {
+            open.slot.base < at && at + (MARK_LEN + SEAL_LEN) as u64 <= open.slot.end()
+        };
+        let Some(open) = self.open.iter_mut().find(holds) else {
             return Ok(());
-        }
+        };
         let mut mark = Vec::with_capacity(MARK_LEN);
         Own::Mark {
             durable: self.durable,
             first: self.first,
         }
         .encode(&mut mark, at);
-        let base = self.slot.base;
-        if let Some(open) = self.open.iter_mut().find(|open| open.slot.base == base) {
-            let offset = at - base;
-            let written = write_all(open.file.as_ref(), &mark, offset);
-            open.filled = open.filled.max(offset + mark.len() as u64);
-            written.map_err(|error| self.failure("write", error))?;
-        }
-        Ok(())
+        let offset = at - open.slot.base;
+        open.filled = open.filled.max(offset + mark.len() as u64);
+        let written = write_all(open.file.as_ref(), &mark, offset);
+        written.map_err(|error| self.failure("write", error))
     }
 }
 
