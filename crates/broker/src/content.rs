@@ -3,7 +3,7 @@
 //! A header stays the bytes that the publisher sent. [`Facts`] are what a publish looks at; the functions of [`rewrite`]
 //! make a copy in which one thing is different and every other byte the same.
 
-use trefoil_amqp::{ArrayRef, ContentHeader, PropertyFlags, Property, ValueRef};
+use trefoil_amqp::{ArrayRef, ContentHeader, Property, PropertyFlags, ValueRef};
 
 use crate::routing::{Refusal, erlang_string};
 
@@ -88,7 +88,10 @@ impl<'a> Facts<'a> {
                 CC if facts.cc.is_none() => facts.cc = Some(copies("CC", value)?),
                 BCC if facts.bcc.is_none() => facts.bcc = Some(copies("BCC", value)?),
                 DELAY if facts.delay.is_none() => {
-                    facts.delay = value.as_integer().and_then(|delay| u64::try_from(delay).ok()).filter(|ms| *ms > 0);
+                    facts.delay = value
+                        .as_integer()
+                        .and_then(|delay| u64::try_from(delay).ok())
+                        .filter(|ms| *ms > 0);
                 }
                 DEDUPLICATION if facts.deduplication.is_none() => facts.deduplication = Some(value),
                 _ => {}
@@ -127,13 +130,18 @@ fn copies<'a>(name: &str, value: ValueRef<'a>) -> Result<ArrayRef<'a>, Refusal> 
 /// It is something else, negative, or longer than ten years.
 pub fn parse_expiration(expiration: &[u8]) -> Result<u64, Refusal> {
     let text = String::from_utf8_lossy(expiration);
-    let invalid =
-        |reason: String| Err(Refusal::precondition(format!("invalid expiration '{text}': {reason}")));
+    let invalid = |reason: String| {
+        Err(Refusal::precondition(format!(
+            "invalid expiration '{text}': {reason}"
+        )))
+    };
     let (negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, text.strip_prefix('+').unwrap_or(&text)),
     };
-    let end = unsigned.find(|c: char| !c.is_ascii_digit()).unwrap_or(unsigned.len());
+    let end = unsigned
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(unsigned.len());
     let (digits, rest) = unsigned.split_at(end);
     if digits.is_empty() {
         return invalid("no_integer".to_owned());

@@ -71,15 +71,26 @@ pub struct Death<'a> {
 #[must_use]
 pub fn record(header: ContentHeader<'_>, death: &Death<'_>) -> Vec<u8> {
     let is_old = |name: &[u8]| {
-        [HISTORY, LAST_EXCHANGE, LAST_QUEUE, LAST_REASON].iter().any(|old| old.as_bytes() == name)
-            || !death.died_before && [FIRST_EXCHANGE, FIRST_QUEUE, FIRST_REASON].iter().any(|old| old.as_bytes() == name)
+        [HISTORY, LAST_EXCHANGE, LAST_QUEUE, LAST_REASON]
+            .iter()
+            .any(|old| old.as_bytes() == name)
+            || !death.died_before
+                && [FIRST_EXCHANGE, FIRST_QUEUE, FIRST_REASON]
+                    .iter()
+                    .any(|old| old.as_bytes() == name)
     };
     let mut fields = Table::new().with(HISTORY, history(header, death));
     let reason = death.reason.name();
     if !death.died_before {
-        fields.insert(FIRST_EXCHANGE, death.exchange).insert(FIRST_QUEUE, death.queue).insert(FIRST_REASON, reason);
+        fields
+            .insert(FIRST_EXCHANGE, death.exchange)
+            .insert(FIRST_QUEUE, death.queue)
+            .insert(FIRST_REASON, reason);
     }
-    fields.insert(LAST_EXCHANGE, death.exchange).insert(LAST_QUEUE, death.queue).insert(LAST_REASON, reason);
+    fields
+        .insert(LAST_EXCHANGE, death.exchange)
+        .insert(LAST_QUEUE, death.queue)
+        .insert(LAST_REASON, reason);
     rewrite::with_headers_without_expiration(header, &fields, is_old)
 }
 
@@ -118,9 +129,16 @@ fn history(header: ContentHeader<'_>, death: &Death<'_>) -> Vec<Value> {
 fn first(header: ContentHeader<'_>, death: &Death<'_>) -> Table {
     let mut entry = Table::new();
     if let Some(expiration) = header.expiration() {
-        entry.insert("original-expiration", Value::LongString(expiration.to_vec()));
+        entry.insert(
+            "original-expiration",
+            Value::LongString(expiration.to_vec()),
+        );
     }
-    let keys = death.routing_keys.iter().map(|key| Value::LongString(key.to_vec())).collect::<Vec<_>>();
+    let keys = death
+        .routing_keys
+        .iter()
+        .map(|key| Value::LongString(key.to_vec()))
+        .collect::<Vec<_>>();
     entry
         .insert("count", 1i64)
         .insert("reason", death.reason.name())
@@ -141,10 +159,19 @@ fn again(entry: Table) -> Table {
 }
 
 fn deaths(header: ContentHeader<'_>) -> impl Iterator<Item = TableRef<'_>> {
-    let history = header.headers().and_then(|headers| headers.get(HISTORY)?.as_array());
-    history.unwrap_or_default().iter().map_while(Result::ok).filter_map(|entry| entry.as_table())
+    let history = header
+        .headers()
+        .and_then(|headers| headers.get(HISTORY)?.as_array());
+    history
+        .unwrap_or_default()
+        .iter()
+        .map_while(Result::ok)
+        .filter_map(|entry| entry.as_table())
 }
 
 fn is(entry: TableRef<'_>, field: &str, text: &str) -> bool {
-    entry.get(field).and_then(|value: ValueRef<'_>| value.as_bytes()) == Some(text.as_bytes())
+    entry
+        .get(field)
+        .and_then(|value: ValueRef<'_>| value.as_bytes())
+        == Some(text.as_bytes())
 }

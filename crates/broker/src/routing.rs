@@ -19,13 +19,13 @@ mod route;
 mod targets;
 mod topic;
 
+pub(crate) use self::refusal::erlang_string;
 pub use self::{
     bindings::Binding,
     exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange, ExchangeType},
     refusal::Refusal,
     route::Route,
 };
-pub(crate) use self::refusal::erlang_string;
 
 use self::bindings::Bindings;
 
@@ -103,7 +103,10 @@ impl Topology {
             generation: 0,
         };
         for (name, kind, internal) in PREDECLARED {
-            let declaration = Declaration { internal, ..Declaration::durable(kind) };
+            let declaration = Declaration {
+                internal,
+                ..Declaration::durable(kind)
+            };
             topology.add_exchange(name, declaration);
         }
         topology
@@ -138,7 +141,10 @@ impl Topology {
 
     /// All exchanges.
     pub fn exchanges(&self) -> impl Iterator<Item = (ExchangeId, &Exchange)> {
-        (0..).map(ExchangeId).zip(&self.exchanges).filter_map(|(id, exchange)| Some((id, exchange.as_ref()?)))
+        (0..)
+            .map(ExchangeId)
+            .zip(&self.exchanges)
+            .filter_map(|(id, exchange)| Some((id, exchange.as_ref()?)))
     }
 
     /// Makes an exchange, whose arguments [`Declaration::check`] has found right. One of this name must not be there.
@@ -146,7 +152,10 @@ impl Topology {
         self.generation += 1;
         let id = self.free.pop().unwrap_or_else(|| {
             self.exchanges.push(None);
-            ExchangeId(u32::try_from(self.exchanges.len() - 1).expect("exchanges do not outnumber the bytes of memory"))
+            ExchangeId(
+                u32::try_from(self.exchanges.len() - 1)
+                    .expect("exchanges do not outnumber the bytes of memory"),
+            )
         });
         let exchange = Exchange::new(name, declaration);
         self.names.insert(exchange.shared_name(), id);
@@ -161,7 +170,9 @@ impl Topology {
     /// The first difference.
     pub fn check_same(&self, id: ExchangeId, declaration: &Declaration) -> Result<(), Refusal> {
         match self.exchange(id) {
-            Some(exchange) => exchange.declaration().check_same(declaration, &self.resource(exchange.name())),
+            Some(exchange) => exchange
+                .declaration()
+                .check_same(declaration, &self.resource(exchange.name())),
             None => Ok(()),
         }
     }
@@ -225,7 +236,11 @@ impl Topology {
     pub fn remove_queue(&mut self, id: QueueId) -> Removed {
         self.generation += 1;
         let mut removed = Removed::default();
-        if let Some(name) = self.queue_names.get_mut(id.0 as usize).and_then(Option::take) {
+        if let Some(name) = self
+            .queue_names
+            .get_mut(id.0 as usize)
+            .and_then(Option::take)
+        {
             self.queues.remove(name.as_bytes());
         }
         let unused = self.remove_bindings_to(Destination::Queue(id), &mut removed);
@@ -302,10 +317,17 @@ impl Topology {
 
     /// Finds the queues of a message, each once, in the order of their ids: [`Route::queues`]. `keys` are the routing key
     /// of the message and then those of its headers CC and BCC.
-    pub fn route(&self, exchange: ExchangeId, keys: &[&[u8]], header: ContentHeader<'_>, route: &mut Route) {
+    pub fn route(
+        &self,
+        exchange: ExchangeId,
+        keys: &[&[u8]],
+        header: ContentHeader<'_>,
+        route: &mut Route,
+    ) {
         route.start();
         self.ask(exchange, keys, header, route);
         if !route.exchanges.is_empty() {
+            route.chained = true;
             route.mark(exchange);
             while let Some(next) = route.exchanges.pop() {
                 if route.mark(next) {
@@ -325,7 +347,9 @@ impl Topology {
             }
             return;
         }
-        let Some(exchange) = self.exchange(id) else { return };
+        let Some(exchange) = self.exchange(id) else {
+            return;
+        };
         let before = (route.queues.len(), route.exchanges.len());
         exchange.matcher.collect(keys, header, route);
         if before == (route.queues.len(), route.exchanges.len())
@@ -335,7 +359,13 @@ impl Topology {
         }
     }
 
-    fn binding(&self, source: ExchangeId, to: Destination, key: &str, arguments: Table) -> Option<Binding> {
+    fn binding(
+        &self,
+        source: ExchangeId,
+        to: Destination,
+        key: &str,
+        arguments: Table,
+    ) -> Option<Binding> {
         let destination_name = match to {
             Destination::Queue(id) => self.queue_names.get(id.0 as usize)?.clone()?,
             Destination::Exchange(id) => self.exchange(id)?.shared_name(),
@@ -352,12 +382,20 @@ impl Topology {
 
     /// Takes a binding out of its source. Returns the source if it is to be deleted for that.
     fn unlink(&mut self, binding: &Binding) -> Option<ExchangeId> {
-        let exchange = self.exchanges.get_mut(binding.source.0 as usize)?.as_mut()?;
+        let exchange = self
+            .exchanges
+            .get_mut(binding.source.0 as usize)?
+            .as_mut()?;
         exchange.matcher.remove(binding);
-        (exchange.declaration().auto_delete && !self.bindings.has_source(binding.source)).then_some(binding.source)
+        (exchange.declaration().auto_delete && !self.bindings.has_source(binding.source))
+            .then_some(binding.source)
     }
 
-    fn remove_bindings_to(&mut self, destination: Destination, removed: &mut Removed) -> Vec<ExchangeId> {
+    fn remove_bindings_to(
+        &mut self,
+        destination: Destination,
+        removed: &mut Removed,
+    ) -> Vec<ExchangeId> {
         let mut unused = vec![];
         while let Some(binding) = self.bindings.remove_to(destination) {
             unused.extend(self.unlink(&binding));
@@ -368,7 +406,8 @@ impl Topology {
 
     fn delete_exchanges(&mut self, mut doomed: Vec<ExchangeId>, removed: &mut Removed) {
         while let Some(id) = doomed.pop() {
-            let Some(exchange) = self.exchanges.get_mut(id.0 as usize).and_then(Option::take) else {
+            let Some(exchange) = self.exchanges.get_mut(id.0 as usize).and_then(Option::take)
+            else {
                 continue;
             };
             self.generation += 1;

@@ -17,14 +17,20 @@ const FIXED: usize = 12;
 pub fn without_bcc(header: ContentHeader<'_>) -> Vec<u8> {
     let mut found = false;
     with_table(header, |headers, out| {
-        retain(headers, out, |name| !(name == BCC && !std::mem::replace(&mut found, true)));
+        retain(headers, out, |name| {
+            !(name == BCC && !std::mem::replace(&mut found, true))
+        });
     })
 }
 
 /// Without the property `expiration`.
 #[must_use]
 pub fn without_expiration(header: ContentHeader<'_>) -> Vec<u8> {
-    copy(header, |property, octets| octets.filter(|_| property != Property::Expiration).map(Cow::Borrowed))
+    copy(header, |property, octets| {
+        octets
+            .filter(|_| property != Property::Expiration)
+            .map(Cow::Borrowed)
+    })
 }
 
 /// With this property `reply-to`. Of a name that is too long for the wire the end is cut.
@@ -58,7 +64,9 @@ pub fn with_delivery_count(header: ContentHeader<'_>, count: u64) -> Vec<u8> {
 /// With the header `x-delay` negated: as a delayed exchange hands a message on, so that it does not wait again.
 #[must_use]
 pub fn with_delay_past(header: ContentHeader<'_>) -> Vec<u8> {
-    let delay = header.headers().and_then(|headers| headers.get(DELAY)?.as_integer());
+    let delay = header
+        .headers()
+        .and_then(|headers| headers.get(DELAY)?.as_integer());
     let past = delay.map_or(0, |delay| delay.saturating_abs().saturating_neg());
     with_headers(header, &Table::new().with(DELAY, past))
 }
@@ -70,7 +78,9 @@ pub(crate) fn with_headers_without_expiration(
     drop: impl Fn(&[u8]) -> bool,
 ) -> Vec<u8> {
     let mut table = vec![];
-    retain(header.headers().unwrap_or_default(), &mut table, |name| !drop(name));
+    retain(header.headers().unwrap_or_default(), &mut table, |name| {
+        !drop(name)
+    });
     fields.encode(&mut table);
     let table = sized(&table);
     copy(header, |property, octets| match property {
@@ -81,7 +91,10 @@ pub(crate) fn with_headers_without_expiration(
 }
 
 /// Copies a header whose table is what `write` makes of it.
-fn with_table(header: ContentHeader<'_>, write: impl FnOnce(TableRef<'_>, &mut Vec<u8>)) -> Vec<u8> {
+fn with_table(
+    header: ContentHeader<'_>,
+    write: impl FnOnce(TableRef<'_>, &mut Vec<u8>),
+) -> Vec<u8> {
     let mut table = vec![];
     write(header.headers().unwrap_or_default(), &mut table);
     let table = sized(&table);
@@ -92,7 +105,8 @@ fn with_table(header: ContentHeader<'_>, write: impl FnOnce(TableRef<'_>, &mut V
 }
 
 fn sized(table: &[u8]) -> Vec<u8> {
-    let len = u32::try_from(table.len()).expect("a table is made of one in a frame and a little more");
+    let len =
+        u32::try_from(table.len()).expect("a table is made of one in a frame and a little more");
     [&len.to_be_bytes(), table].concat()
 }
 

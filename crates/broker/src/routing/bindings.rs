@@ -2,10 +2,11 @@
 
 use std::{hash::BuildHasher, sync::Arc};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use trefoil_amqp::Table;
 
-use super::{Destination, ExchangeId};
+use super::{Destination, ExchangeId, hashing::stable_hash};
 
 /// One way from an exchange to a queue or to another exchange.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +23,20 @@ pub struct Binding {
     pub key: Box<str>,
     /// The arguments as they were given.
     pub arguments: Table,
+}
+
+impl Binding {
+    /// The name that the management API gives a binding among those of the same two ends: `~` without a key, the key, or
+    /// the key and a hash of the arguments. The hash is the same in every process, but not RabbitMQ's.
+    #[must_use]
+    pub fn properties_key(&self) -> String {
+        let key = quoted(&self.key);
+        if !self.arguments.is_empty() {
+            let hash = stable_hash(canonical(&self.arguments)) as u32;
+            return format!("{key}~{}", URL_SAFE_NO_PAD.encode(hash.to_be_bytes()));
+        }
+        if key.is_empty() { "~".to_owned() } else { key }
+    }
 }
 
 /// A binding's place.
@@ -66,10 +81,21 @@ impl Bindings {
         }
         let id = self.free.pop().unwrap_or_else(|| {
             self.entries.push(None);
-            BindingId(u32::try_from(self.entries.len() - 1).expect("bindings do not outnumber the bytes of memory"))
+            BindingId(
+                u32::try_from(self.entries.len() - 1)
+                    .expect("bindings do not outnumber the bytes of memory"),
+            )
         });
-        let at_source = push(self.ends.entry(End::Source(binding.source)).or_default(), id);
-        let at_destination = push(self.ends.entry(End::Destination(binding.destination)).or_default(), id);
+        let at_source = push(
+            self.ends.entry(End::Source(binding.source)).or_default(),
+            id,
+        );
+        let at_destination = push(
+            self.ends
+                .entry(End::Destination(binding.destination))
+                .or_default(),
+            id,
+        );
         self.entries[id.0 as usize] = Some(Entry {
             binding,
             canonical,
@@ -145,12 +171,18 @@ impl Bindings {
     }
 
     fn take(&mut self, id: BindingId) -> Binding {
-        let removed = self.entries[id.0 as usize].take().expect("lists name bindings that are there");
+        let removed = self.entries[id.0 as usize]
+            .take()
+            .expect("lists name bindings that are there");
         let hash = self.identity(&removed.binding, &removed.canonical);
         if let Ok(found) = self.identities.find_entry(hash, |found| *found == id) {
             found.remove();
         }
-        let Binding { source, destination, .. } = removed.binding;
+        let Binding {
+            source,
+            destination,
+            ..
+        } = removed.binding;
         if let Some(moved) = self.unlist(End::Source(source), removed.at_source) {
             moved.at_source = removed.at_source;
         }
@@ -179,7 +211,9 @@ impl Bindings {
 }
 
 fn entry(entries: &[Option<Entry>], id: BindingId) -> &Entry {
-    entries[id.0 as usize].as_ref().expect("lists name bindings that are there")
+    entries[id.0 as usize]
+        .as_ref()
+        .expect("lists name bindings that are there")
 }
 
 fn identity(hasher: &DefaultHashBuilder, binding: &Binding, canonical: &[u8]) -> u64 {
@@ -193,8 +227,25 @@ fn push(list: &mut Vec<BindingId>, id: BindingId) -> u32 {
 
 /// The arguments as bytes that are the same for the same arguments in another order.
 fn canonical(arguments: &Table) -> Box<[u8]> {
-    let mut fields: Vec<Vec<u8>> =
-        arguments.iter().map(|(name, value)| Table::new().with(name, value.clone()).to_bytes()).collect();
+    let mut fields: Vec<Vec<u8>> = arguments
+        .iter()
+        .map(|(name, value)| Table::new().with(name, value.clone()).to_bytes())
+        .collect();
     fields.sort_unstable();
     fields.concat().into()
+}
+
+/// A key as a part of a path, and without the `~` that separates it from the hash.
+fn quoted(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                out.push(char::from(byte))
+            }
+            b' ' => out.push('+'),
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
 }

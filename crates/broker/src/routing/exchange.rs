@@ -90,7 +90,11 @@ impl ExchangeType {
     /// when there is a dash in it.
     fn quoted(self) -> String {
         let name = self.name();
-        if name.contains('-') { format!("''{name}''") } else { format!("'{name}'") }
+        if name.contains('-') {
+            format!("''{name}''")
+        } else {
+            format!("'{name}'")
+        }
     }
 }
 
@@ -132,11 +136,14 @@ impl Declaration {
             && value.as_str().is_none()
         {
             let found = value.type_name();
-            let text = format!("invalid type '{found}' for arg '{ALTERNATE_EXCHANGE}' in {resource}");
+            let text =
+                format!("invalid type '{found}' for arg '{ALTERNATE_EXCHANGE}' in {resource}");
             return Err(Refusal::precondition(text));
         }
         match self.kind {
-            ExchangeType::DelayedMessage => check_arguments(delayed_type(&self.arguments)?, &self.arguments),
+            ExchangeType::DelayedMessage => {
+                check_arguments(delayed_type(&self.arguments)?, &self.arguments)
+            }
             kind => check_arguments(kind, &self.arguments),
         }
     }
@@ -151,7 +158,9 @@ impl Declaration {
     pub(super) fn routing_kind(&self) -> ExchangeType {
         match self.kind {
             // Checked when it was declared: what a later version left in a log would be direct.
-            ExchangeType::DelayedMessage => delayed_type(&self.arguments).unwrap_or(ExchangeType::Direct),
+            ExchangeType::DelayedMessage => {
+                delayed_type(&self.arguments).unwrap_or(ExchangeType::Direct)
+            }
             kind => kind,
         }
     }
@@ -162,13 +171,16 @@ impl Declaration {
             return HashOn::Header(name.as_slice().into());
         }
         let property = self.arguments.get(HASH_PROPERTY).and_then(Value::as_str);
-        property.and_then(HashOn::property).unwrap_or(HashOn::RoutingKey)
+        property
+            .and_then(HashOn::property)
+            .unwrap_or(HashOn::RoutingKey)
     }
 
     pub(super) fn check_same(&self, asked: &Self, resource: &str) -> Result<(), Refusal> {
         let differs = |argument: &str, received: String, current: String| {
-            let text =
-                format!("inequivalent arg '{argument}' for {resource}: received {received} but current is {current}");
+            let text = format!(
+                "inequivalent arg '{argument}' for {resource}: received {received} but current is {current}"
+            );
             Err(Refusal::precondition(text))
         };
         if self.kind != asked.kind {
@@ -179,10 +191,16 @@ impl Declaration {
             ("auto_delete", asked.auto_delete, self.auto_delete),
             ("internal", asked.internal, self.internal),
         ];
-        if let Some((flag, received, current)) = flags.into_iter().find(|(_, received, current)| received != current) {
+        if let Some((flag, received, current)) = flags
+            .into_iter()
+            .find(|(_, received, current)| received != current)
+        {
             return differs(flag, format!("'{received}'"), format!("'{current}'"));
         }
-        let (received, current) = (asked.arguments.get(ALTERNATE_EXCHANGE), self.arguments.get(ALTERNATE_EXCHANGE));
+        let (received, current) = (
+            asked.arguments.get(ALTERNATE_EXCHANGE),
+            self.arguments.get(ALTERNATE_EXCHANGE),
+        );
         if received == current {
             return Ok(());
         }
@@ -200,12 +218,16 @@ impl Declaration {
     pub(super) fn check_binding(&self, binding: &Binding) -> Result<(), Refusal> {
         match self.routing_kind() {
             ExchangeType::Headers => headers::check(&binding.arguments),
-            ExchangeType::ConsistentHash => hashing::weight(&binding.key).map(drop).map_err(Refusal::precondition),
+            ExchangeType::ConsistentHash => hashing::weight(&binding.key)
+                .map(drop)
+                .map_err(Refusal::precondition),
             ExchangeType::LocalRandom if !binding.key.is_empty() => {
                 let text = format!("Non empty binding '{}' key not permitted", binding.key);
                 Err(Refusal::precondition(text))
             }
-            ExchangeType::LocalRandom if matches!(binding.destination, Destination::Exchange(_)) => {
+            ExchangeType::LocalRandom
+                if matches!(binding.destination, Destination::Exchange(_)) =>
+            {
                 Err(Refusal::precondition("Destination not found".to_owned()))
             }
             ExchangeType::Direct
@@ -225,7 +247,9 @@ fn delayed_type(arguments: &Table) -> Result<ExchangeType, Refusal> {
     let invalid = |reason: &str| Err(Refusal::precondition(format!("Invalid argument, {reason}")));
     match arguments.get(DELAYED_TYPE).and_then(Value::as_str) {
         None => invalid("'x-delayed-type' must be an existing exchange type"),
-        Some("x-delayed-message") => invalid("'x-delayed-message' can't be used for 'x-delayed-type'"),
+        Some("x-delayed-message") => {
+            invalid("'x-delayed-message' can't be used for 'x-delayed-type'")
+        }
         Some(name) => ExchangeType::parse(name),
     }
 }
@@ -233,24 +257,35 @@ fn delayed_type(arguments: &Table) -> Result<ExchangeType, Refusal> {
 /// Checks the arguments that only exchanges of one type look at.
 fn check_arguments(kind: ExchangeType, arguments: &Table) -> Result<(), Refusal> {
     match kind {
-        ExchangeType::ConsistentHash => match (arguments.get(HASH_HEADER), arguments.get(HASH_PROPERTY)) {
-            (Some(_), Some(_)) => {
-                Err(Refusal::precondition("hash-header and hash-property are mutually exclusive".to_owned()))
+        ExchangeType::ConsistentHash => {
+            match (arguments.get(HASH_HEADER), arguments.get(HASH_PROPERTY)) {
+                (Some(_), Some(_)) => Err(Refusal::precondition(
+                    "hash-header and hash-property are mutually exclusive".to_owned(),
+                )),
+                (None, Some(property)) => match property.as_str() {
+                    Some(name) if HashOn::property(name).is_some() => Ok(()),
+                    name => Err(Refusal::precondition(format!(
+                        "Unsupported property: {}",
+                        name.unwrap_or_default()
+                    ))),
+                },
+                (Some(header), None) if header.as_str().is_none() => {
+                    let found = header.type_name();
+                    Err(Refusal::precondition(format!(
+                        "invalid type '{found}' for arg '{HASH_HEADER}'"
+                    )))
+                }
+                (_, None) => Ok(()),
             }
-            (None, Some(property)) => match property.as_str() {
-                Some(name) if HashOn::property(name).is_some() => Ok(()),
-                name => Err(Refusal::precondition(format!("Unsupported property: {}", name.unwrap_or_default()))),
-            },
-            (Some(header), None) if header.as_str().is_none() => {
-                let found = header.type_name();
-                Err(Refusal::precondition(format!("invalid type '{found}' for arg '{HASH_HEADER}'")))
-            }
-            (_, None) => Ok(()),
-        },
+        }
         ExchangeType::RecentHistory => match arguments.get(HISTORY_LENGTH) {
             Some(length) if !length.as_integer().is_some_and(|length| length > 0) => {
-                let found = length.as_integer().map_or_else(|| length.type_name().to_owned(), |found| found.to_string());
-                let text = format!("Invalid argument {found}, '{HISTORY_LENGTH}' must be a positive integer");
+                let found = length
+                    .as_integer()
+                    .map_or_else(|| length.type_name().to_owned(), |found| found.to_string());
+                let text = format!(
+                    "Invalid argument {found}, '{HISTORY_LENGTH}' must be a positive integer"
+                );
                 Err(Refusal::precondition(text))
             }
             _ => Ok(()),
@@ -320,6 +355,9 @@ impl Exchange {
     /// Whether where a message goes is decided by its keys alone: then the caller may remember it.
     #[must_use]
     pub fn is_routed_by_key(&self) -> bool {
-        matches!(self.matcher, Matcher::Direct(_) | Matcher::Fanout(_) | Matcher::Topic(_))
+        matches!(
+            self.matcher,
+            Matcher::Direct(_) | Matcher::Fanout(_) | Matcher::Topic(_)
+        )
     }
 }

@@ -51,7 +51,10 @@ struct Member {
 
 impl Ring {
     pub(super) fn new(on: HashOn) -> Self {
-        Self { on, members: vec![] }
+        Self {
+            on,
+            members: vec![],
+        }
     }
 
     pub(super) fn add(&mut self, name: &str, destination: Destination, weight: f64) {
@@ -64,7 +67,9 @@ impl Ring {
     }
 
     pub(super) fn remove(&mut self, destination: Destination, weight: f64) {
-        let same = |member: &Member| member.destination == destination && member.weight.to_bits() == weight.to_bits();
+        let same = |member: &Member| {
+            member.destination == destination && member.weight.to_bits() == weight.to_bits()
+        };
         if let Some(at) = self.members.iter().position(same) {
             // The order is kept: of two bindings to one destination the first counts.
             self.members.remove(at);
@@ -79,9 +84,11 @@ impl Ring {
                 Some(value) => stable_hash(Comparable::of(value)),
                 None => stable_hash(()),
             },
-            HashOn::Property(property) => {
-                stable_hash(header.range(*property).and_then(|range| header.as_bytes().get(range)))
-            }
+            HashOn::Property(property) => stable_hash(
+                header
+                    .range(*property)
+                    .and_then(|range| header.as_bytes().get(range)),
+            ),
         };
         let mut best: Option<(f64, Destination)> = None;
         for (i, member) in self.members.iter().enumerate() {
@@ -98,7 +105,9 @@ impl Ring {
     /// Of two bindings to one destination the first counts.
     fn is_repeated(&self, at: usize) -> bool {
         let destination = self.members[at].destination;
-        self.members[..at].iter().any(|member| member.destination == destination)
+        self.members[..at]
+            .iter()
+            .any(|member| member.destination == destination)
     }
 }
 
@@ -142,7 +151,11 @@ impl Pool {
     }
 
     pub(super) fn remove(&mut self, destination: Destination) {
-        if let Some(at) = self.members.iter().position(|(_, found)| *found == destination) {
+        if let Some(at) = self
+            .members
+            .iter()
+            .position(|(_, found)| *found == destination)
+        {
             self.members.remove(at);
         }
     }
@@ -165,7 +178,7 @@ impl Pool {
 }
 
 /// A hash that is the same in every process: where a message goes must not change with a restart.
-fn stable_hash(value: impl Hash) -> u64 {
+pub(super) fn stable_hash(value: impl Hash) -> u64 {
     let mut hasher = Fnv(0xcbf2_9ce4_8422_2325);
     value.hash(&mut hasher);
     mix(hasher.0)

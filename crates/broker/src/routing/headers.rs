@@ -51,7 +51,9 @@ impl<'a> Comparable<'a> {
             ValueRef::F64(value) => float(value),
             ValueRef::Timestamp(value) => Self::Timestamp(value),
             ValueRef::Decimal { scale, value } => Self::Decimal(scale, value),
-            ValueRef::LongString(bytes) | ValueRef::Bytes(bytes) => Self::Text(Cow::Borrowed(bytes)),
+            ValueRef::LongString(bytes) | ValueRef::Bytes(bytes) => {
+                Self::Text(Cow::Borrowed(bytes))
+            }
             ValueRef::Table(table) => Self::Table(Cow::Borrowed(table.as_bytes())),
             ValueRef::Array(array) => Self::Array(Cow::Borrowed(array.as_bytes())),
         }
@@ -111,11 +113,18 @@ impl Demand {
     }
 
     fn is_met(&self, headers: TableRef<'_>) -> bool {
-        let mut found = self.wanted.iter().map(|(name, value)| match (last(headers, name), value) {
-            (Some(found), Some(value)) => Comparable::of(found) == *value,
-            (found, _) => found.is_some() && value.is_none(),
-        });
-        if self.any { found.any(|met| met) } else { found.all(|met| met) }
+        let mut found =
+            self.wanted
+                .iter()
+                .map(|(name, value)| match (last(headers, name), value) {
+                    (Some(found), Some(value)) => Comparable::of(found) == *value,
+                    (found, _) => found.is_some() && value.is_none(),
+                });
+        if self.any {
+            found.any(|met| met)
+        } else {
+            found.all(|met| met)
+        }
     }
 
     /// By which of its demands a binding is looked for.
@@ -124,7 +133,11 @@ impl Demand {
             return &self.wanted;
         }
         // A value tells more than a name.
-        let at = self.wanted.iter().position(|(_, value)| value.is_some()).unwrap_or(0);
+        let at = self
+            .wanted
+            .iter()
+            .position(|(_, value)| value.is_some())
+            .unwrap_or(0);
         self.wanted.get(at..=at).unwrap_or_default()
     }
 }
@@ -132,7 +145,10 @@ impl Demand {
 /// The last entry of a name: what RabbitMQ routes by when a header is there twice.
 fn last<'a>(headers: TableRef<'a>, name: &[u8]) -> Option<ValueRef<'a>> {
     let fields = headers.iter().map_while(Result::ok);
-    fields.filter(|(found, _)| *found == name).last().map(|(_, value)| value)
+    fields
+        .filter(|(found, _)| *found == name)
+        .last()
+        .map(|(_, value)| value)
 }
 
 /// Checks the arguments of a binding to a headers exchange.
@@ -146,7 +162,9 @@ pub(super) fn check(arguments: &Table) -> Result<(), Refusal> {
             b"all" | b"any" | b"all-with-x" | b"any-with-x" => return Ok(()),
             word => {
                 let found = erlang_binary(word);
-                format!("Invalid x-match field value {found}; expected all, any, all-with-x, or any-with-x")
+                format!(
+                    "Invalid x-match field value {found}; expected all, any, all-with-x, or any-with-x"
+                )
             }
         },
         Some(other) => {
@@ -177,7 +195,8 @@ impl HeaderIndex {
         }
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
-            u32::try_from(self.slots.len() - 1).expect("bindings do not outnumber the bytes of memory")
+            u32::try_from(self.slots.len() - 1)
+                .expect("bindings do not outnumber the bytes of memory")
         });
         for (name, value) in demand.keys() {
             let hash = self.hash(name, value.as_ref());
@@ -194,14 +213,23 @@ impl HeaderIndex {
         }
         // An `any` without arguments is nowhere but in its slot; all others are where their first key leads.
         let same = |slot: &Option<(Demand, Destination)>| {
-            slot.as_ref().is_some_and(|(found, to)| *to == destination && *found == demand)
+            slot.as_ref()
+                .is_some_and(|(found, to)| *to == destination && *found == demand)
         };
         let found = match demand.keys().first() {
             Some((name, value)) => {
                 let slots = self.by_key.get(&self.hash(name, value.as_ref()));
-                slots.and_then(|slots| slots.iter().copied().find(|slot| same(&self.slots[*slot as usize])))
+                slots.and_then(|slots| {
+                    slots
+                        .iter()
+                        .copied()
+                        .find(|slot| same(&self.slots[*slot as usize]))
+                })
             }
-            None => (0u32..).zip(&self.slots).find(|(_, slot)| same(slot)).map(|(at, _)| at),
+            None => (0u32..)
+                .zip(&self.slots)
+                .find(|(_, slot)| same(slot))
+                .map(|(at, _)| at),
         };
         let Some(slot) = found else { return };
         for (name, value) in demand.keys() {
@@ -224,7 +252,11 @@ impl HeaderIndex {
         };
         for (name, value) in headers.iter().map_while(Result::ok) {
             self.probe(self.hash(name, None), headers, route);
-            self.probe(self.hash(name, Some(&Comparable::of(value))), headers, route);
+            self.probe(
+                self.hash(name, Some(&Comparable::of(value))),
+                headers,
+                route,
+            );
         }
     }
 

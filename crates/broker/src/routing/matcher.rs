@@ -22,7 +22,6 @@ pub(super) enum Matcher {
     Random(Pool),
 }
 
-
 impl Matcher {
     pub(super) fn new(declaration: &Declaration) -> Self {
         match declaration.routing_kind() {
@@ -37,10 +36,19 @@ impl Matcher {
     }
 
     pub(super) fn add(&mut self, binding: &Binding) {
-        let Binding { destination, destination_name: name, key, arguments, .. } = binding;
+        let Binding {
+            destination,
+            destination_name: name,
+            key,
+            arguments,
+            ..
+        } = binding;
         let destination = *destination;
         match self {
-            Self::Direct(keys) => keys.entry(key.as_bytes().into()).or_default().add(destination),
+            Self::Direct(keys) => keys
+                .entry(key.as_bytes().into())
+                .or_default()
+                .add(destination),
             Self::Fanout(targets) => targets.add(destination),
             Self::Topic(trie) => trie.add(key.as_bytes(), destination),
             Self::Headers(index) => index.add(arguments, destination),
@@ -51,7 +59,12 @@ impl Matcher {
     }
 
     pub(super) fn remove(&mut self, binding: &Binding) {
-        let Binding { destination, key, arguments, .. } = binding;
+        let Binding {
+            destination,
+            key,
+            arguments,
+            ..
+        } = binding;
         let destination = *destination;
         match self {
             Self::Direct(keys) => {

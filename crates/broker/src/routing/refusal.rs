@@ -46,8 +46,12 @@ pub(crate) fn erlang_value(value: &Value) -> String {
 
 /// A byte string as Erlang prints the term: `<<"text">>`, or numbers if it is not printable.
 pub(crate) fn erlang_binary(bytes: &[u8]) -> String {
-    let printable = |text: &str| text.chars().all(|c| !c.is_control() || "\n\r\t\u{b}\u{8}\u{c}\u{1b}".contains(c));
+    let printable = |text: &str| {
+        text.chars()
+            .all(|c| !c.is_control() || "\n\r\t\u{b}\u{8}\u{c}\u{1b}".contains(c))
+    };
     match std::str::from_utf8(bytes) {
+        Ok("") => "<<>>".to_owned(),
         Ok(text) if printable(text) => {
             let kind = if text.is_ascii() { "" } else { "/utf8" };
             format!("<<{}{kind}>>", erlang_string(text))

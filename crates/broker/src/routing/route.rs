@@ -13,6 +13,8 @@ pub struct Route {
     asked: Vec<u64>,
     searches: u64,
     random: u64,
+    /// More than one exchange was asked.
+    pub(super) chained: bool,
 }
 
 impl Route {
@@ -27,6 +29,7 @@ impl Route {
             searches: 0,
             // The generator stands still at 0.
             random: seed.max(1),
+            chained: false,
         }
     }
 
@@ -36,7 +39,14 @@ impl Route {
         &self.queues
     }
 
+    /// Whether other exchanges than the one that was asked for had a say.
+    #[must_use]
+    pub fn is_chained(&self) -> bool {
+        self.chained
+    }
+
     pub(super) fn start(&mut self) {
+        self.chained = false;
         self.queues.clear();
         self.exchanges.clear();
         self.searches += 1;

@@ -34,7 +34,10 @@ struct Node {
 
 impl Node {
     fn is_unused(&self) -> bool {
-        self.words.is_empty() && self.any.is_none() && self.rest.is_none() && self.targets.is_empty()
+        self.words.is_empty()
+            && self.any.is_none()
+            && self.rest.is_none()
+            && self.targets.is_empty()
     }
 
     fn child(&self, word: &[u8]) -> Option<NodeId> {
@@ -73,7 +76,8 @@ impl Search {
 
 /// The words of a key; an empty key has none.
 fn split(key: &[u8]) -> impl Iterator<Item = &[u8]> {
-    key.split(|byte| *byte == b'.').take(if key.is_empty() { 0 } else { usize::MAX })
+    key.split(|byte| *byte == b'.')
+        .take(if key.is_empty() { 0 } else { usize::MAX })
 }
 
 /// The words of a pattern, several `#` in a row as the one `#` they amount to.
@@ -111,7 +115,8 @@ impl Trie {
     fn grow(&mut self, parent: NodeId, word: &[u8]) -> NodeId {
         let child = self.free.pop().unwrap_or_else(|| {
             self.nodes.push(Node::default());
-            NodeId::try_from(self.nodes.len() - 1).expect("nodes do not outnumber the bytes of bindings in memory")
+            NodeId::try_from(self.nodes.len() - 1)
+                .expect("nodes do not outnumber the bytes of bindings in memory")
         });
         let parent = &mut self.nodes[parent as usize];
         match word {
