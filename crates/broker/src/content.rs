@@ -70,6 +70,7 @@ impl<'a> Facts<'a> {
         Self::look(header, flags)
     }
 
+    #[inline]
     fn look(header: ContentHeader<'a>, flags: PropertyFlags) -> Result<Self, Refusal> {
         let mut facts = Self {
             persistent: flags.has(Property::DeliveryMode) && header.is_persistent(),

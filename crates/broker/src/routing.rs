@@ -1,8 +1,8 @@
 //! Exchanges and bindings: from a message to its queues.
 //!
 //! A [`Topology`] is the exchanges and bindings of one virtual host. [`Topology::route`] finds the queues of a message; it
-//! allocates nothing once the caller's [`Route`] has grown to its size. What it finds for a key stays the same as long as
-//! [`Topology::generation`] does (but for exchanges that look at headers or at chance), so callers may remember it.
+//! allocates nothing once the caller's [`Route`] has grown to its size. What it finds for a key may be remembered as long
+//! as [`Topology::generation`] stays the same, if [`Route::is_by_key`].
 
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ mod bindings;
 mod exchange;
 mod hashing;
 mod headers;
+mod kind;
 mod matcher;
 mod refusal;
 mod route;
@@ -22,7 +23,8 @@ mod topic;
 pub(crate) use self::refusal::erlang_string;
 pub use self::{
     bindings::Binding,
-    exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange, ExchangeType},
+    exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange},
+    kind::ExchangeType,
     refusal::Refusal,
     route::Route,
 };

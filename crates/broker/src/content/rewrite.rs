@@ -18,7 +18,7 @@ pub fn without_bcc(header: ContentHeader<'_>) -> Vec<u8> {
     let mut found = false;
     with_table(header, |headers, out| {
         retain(headers, out, |name| {
-            !(name == BCC && !std::mem::replace(&mut found, true))
+            name != BCC || std::mem::replace(&mut found, true)
         });
     })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use trefoil_amqp::{Table, Value};
 
 use super::{
-    Binding, Destination, Refusal,
+    Binding, Destination, ExchangeType, Refusal,
     hashing::{self, HashOn},
     headers,
     matcher::Matcher,
@@ -17,86 +17,6 @@ const DELAYED_TYPE: &str = "x-delayed-type";
 const HISTORY_LENGTH: &str = "x-recent-history-length";
 const HASH_HEADER: &str = "hash-header";
 const HASH_PROPERTY: &str = "hash-property";
-
-/// How an exchange chooses among its bindings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ExchangeType {
-    /// The key equals the binding's.
-    Direct,
-    /// All bindings.
-    Fanout,
-    /// The key matches the binding's pattern.
-    Topic,
-    /// The headers match the binding's arguments.
-    Headers,
-    /// One binding, by a hash; keys of bindings are weights.
-    ConsistentHash,
-    /// One binding, by the rest of a division of a hash.
-    ModulusHash,
-    /// One binding, by chance.
-    Random,
-    /// One binding, by chance, among those of this node: here, all.
-    LocalRandom,
-    /// As [`ExchangeType::Fanout`]. The messages of the past that RabbitMQ sends to a new binding are not kept.
-    RecentHistory,
-    /// Keeps messages for the time that their header `x-delay` says, then is as its argument `x-delayed-type` says.
-    DelayedMessage,
-}
-
-impl ExchangeType {
-    /// All types, by name.
-    pub const ALL: [Self; 10] = [
-        Self::Direct,
-        Self::Fanout,
-        Self::Topic,
-        Self::Headers,
-        Self::ConsistentHash,
-        Self::ModulusHash,
-        Self::Random,
-        Self::LocalRandom,
-        Self::RecentHistory,
-        Self::DelayedMessage,
-    ];
-
-    /// The type of this name.
-    ///
-    /// # Errors
-    /// There is none.
-    pub fn parse(name: &str) -> Result<Self, Refusal> {
-        Self::ALL
-            .into_iter()
-            .find(|found| found.name() == name)
-            .ok_or_else(|| Refusal::precondition(format!("unknown exchange type '{name}'")))
-    }
-
-    /// The name that clients use.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Direct => "direct",
-            Self::Fanout => "fanout",
-            Self::Topic => "topic",
-            Self::Headers => "headers",
-            Self::ConsistentHash => "x-consistent-hash",
-            Self::ModulusHash => "x-modulus-hash",
-            Self::Random => "x-random",
-            Self::LocalRandom => "x-local-random",
-            Self::RecentHistory => "x-recent-history",
-            Self::DelayedMessage => "x-delayed-message",
-        }
-    }
-
-    /// The name as RabbitMQ quotes it in replies about a different type: an Erlang atom, which has quotes of its own
-    /// when there is a dash in it.
-    fn quoted(self) -> String {
-        let name = self.name();
-        if name.contains('-') {
-            format!("''{name}''")
-        } else {
-            format!("'{name}'")
-        }
-    }
-}
 
 /// What is asked for in an `exchange.declare`, the name aside.
 #[derive(Debug, Clone, PartialEq)]
@@ -279,7 +199,7 @@ fn check_arguments(kind: ExchangeType, arguments: &Table) -> Result<(), Refusal>
             }
         }
         ExchangeType::RecentHistory => match arguments.get(HISTORY_LENGTH) {
-            Some(length) if !length.as_integer().is_some_and(|length| length > 0) => {
+            Some(length) if length.as_integer().is_none_or(|length| length <= 0) => {
                 let found = length
                     .as_integer()
                     .map_or_else(|| length.type_name().to_owned(), |found| found.to_string());
@@ -350,14 +270,5 @@ impl Exchange {
     #[must_use]
     pub fn is_delayed(&self) -> bool {
         self.declaration.kind == ExchangeType::DelayedMessage
-    }
-
-    /// Whether where a message goes is decided by its keys alone: then the caller may remember it.
-    #[must_use]
-    pub fn is_routed_by_key(&self) -> bool {
-        matches!(
-            self.matcher,
-            Matcher::Direct(_) | Matcher::Fanout(_) | Matcher::Topic(_)
-        )
     }
 }

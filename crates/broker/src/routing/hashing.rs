@@ -76,6 +76,11 @@ impl Ring {
         }
     }
 
+    /// Whether nothing but the keys of a message counts.
+    pub(super) fn is_by_key(&self) -> bool {
+        self.on == HashOn::RoutingKey
+    }
+
     pub(super) fn collect(&self, keys: &[&[u8]], header: ContentHeader<'_>, route: &mut Route) {
         let hash = match &self.on {
             // RabbitMQ: of several keys (CC, BCC) only the first is looked at.

@@ -26,6 +26,7 @@ pub(super) enum Comparable<'a> {
     Integer(i64),
     /// The bits of a double. Minus zero is zero.
     Float(u64),
+    /// RabbitMQ 4 takes those of messages in milliseconds and those of bindings in seconds, so that none match. Here they do.
     Timestamp(u64),
     Decimal(u8, u32),
     Text(Cow<'a, [u8]>),

@@ -100,10 +100,19 @@ impl Matcher {
                     trie.collect(key, route);
                 }
             }
-            Self::Headers(index) => index.collect(header.headers(), route),
-            Self::ConsistentHash(ring) => ring.collect(keys, header, route),
+            Self::Headers(index) => {
+                route.by_key = false;
+                index.collect(header.headers(), route);
+            }
+            Self::ConsistentHash(ring) => {
+                route.by_key &= ring.is_by_key();
+                ring.collect(keys, header, route);
+            }
             Self::ModulusHash(pool) => pool.collect_hashed(keys, route),
-            Self::Random(pool) => pool.collect_random(route),
+            Self::Random(pool) => {
+                route.by_key = false;
+                pool.collect_random(route);
+            }
         }
     }
 }

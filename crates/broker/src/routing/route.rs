@@ -9,6 +9,8 @@ pub struct Route {
     /// Exchanges that are still to be asked.
     pub(super) exchanges: Vec<ExchangeId>,
     pub(super) search: Search,
+    /// Whether only keys were looked at.
+    pub(super) by_key: bool,
     /// By exchange, the search in which it was last asked.
     asked: Vec<u64>,
     searches: u64,
@@ -25,6 +27,7 @@ impl Route {
             queues: vec![],
             exchanges: vec![],
             search: Search::default(),
+            by_key: true,
             asked: vec![],
             searches: 0,
             // The generator stands still at 0.
@@ -45,7 +48,15 @@ impl Route {
         self.chained
     }
 
+    /// Whether the keys alone decided, in all exchanges that were asked: then the queues of these keys stay the same as
+    /// long as [`super::Topology::generation`] does.
+    #[must_use]
+    pub fn is_by_key(&self) -> bool {
+        self.by_key
+    }
+
     pub(super) fn start(&mut self) {
+        self.by_key = true;
         self.chained = false;
         self.queues.clear();
         self.exchanges.clear();

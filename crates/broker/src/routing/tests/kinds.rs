@@ -465,3 +465,34 @@ fn carbon_copies_add_keys() {
         set([0, 1, 2])
     );
 }
+
+#[test]
+fn a_route_tells_whether_keys_alone_decided() {
+    let mut topology = with_queues(1);
+    let named = |topology: &Topology, name: &str| topology.exchange_id(name).unwrap();
+    let (direct, fanout, headers) = (
+        named(&topology, "amq.direct"),
+        named(&topology, "amq.fanout"),
+        named(&topology, "amq.headers"),
+    );
+    let random = declared(&mut topology, "r", ExchangeType::Random, Table::new());
+    let by_header = Table::new().with("hash-header", "h");
+    let hashed = declared(&mut topology, "h", ExchangeType::ConsistentHash, by_header);
+    topology
+        .bind(direct, Destination::Exchange(headers), "h", Table::new())
+        .unwrap();
+    topology.set_alternate(fanout, Some("r"));
+    let header = plain();
+    let check = |exchange, key: &[u8], expected| {
+        let mut route = Route::new(1);
+        topology.route(exchange, &[key], ContentHeader::new(&header), &mut route);
+        assert_eq!(route.is_by_key(), expected);
+    };
+    check(ExchangeId::DEFAULT, b"q0", true);
+    check(direct, b"k", true);
+    check(direct, b"h", false);
+    check(headers, b"k", false);
+    check(random, b"k", false);
+    check(fanout, b"k", false);
+    check(hashed, b"k", false);
+}
