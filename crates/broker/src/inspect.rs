@@ -7,11 +7,13 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
+use trefoil_amqp::Table;
+
 /// A shared name: of a virtual host, a queue, an exchange, a user.
 pub type Name = Arc<str>;
 
 /// A field table: what a client declared, bound or said about itself.
-pub type Arguments = Arc<[u8]>;
+pub type Arguments = Table;
 
 /// What happened to messages, since the start of the thing that counts: a queue, an exchange, a channel, the broker.
 /// A counter that does not fit the thing stays 0.
@@ -172,6 +174,8 @@ impl QueueKind {
 /// A queue.
 #[derive(Debug, Clone)]
 pub struct QueueView {
+    /// Its number in this broker; never used again.
+    pub id: u64,
     /// Its virtual host.
     pub vhost: Name,
     /// Its name.
@@ -190,6 +194,8 @@ pub struct QueueView {
     pub policy: Option<Name>,
     /// The operator policy in effect.
     pub operator_policy: Option<Name>,
+    /// What both say together.
+    pub effective_policy: serde_json::Map<String, serde_json::Value>,
     /// How many messages there are.
     pub depth: Depth,
     /// How many consumers there are.

@@ -15,3 +15,15 @@ pub mod definitions;
 pub mod inspect;
 pub mod policy;
 pub mod routing;
+
+mod broker;
+mod clients;
+mod logs;
+mod message;
+mod queue;
+mod session;
+mod slab;
+mod vhost;
+
+pub use broker::{Alarms, Broker, ConnectionId, OpenError, OpenReport, OutputStatus, Settings, Writers};
+pub use session::{Peer, TlsFacts};

@@ -1,0 +1,724 @@
+//! A message from a publisher to its queues.
+
+use trefoil_amqp::{ChannelNumber, ContentHeader, Method, Publish, ReplyCode, method::basic};
+use trefoil_store::Position;
+
+use super::{Broker, Failure};
+use crate::{
+    access::{Permission, ResourceKind},
+    arguments::{ConfirmLevel, Overflow},
+    content::{Facts, rewrite},
+    message::{Message, RecordFacts},
+    queue::{DIED, Entry, KEYS_REPLACED, NEVER, PERSISTENT},
+    routing::{Exchange, ExchangeId, ExchangeType, QueueId},
+    session::{CachedRoute, Channel, Mode, OwnedPublish, Target, Until, Waiting},
+    slab::Key,
+    vhost::VhostId,
+};
+
+/// Where the names of direct replies begin.
+pub(crate) const REPLY_TO: &str = "amq.rabbitmq.reply-to";
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// No queue took it.
+    Unroutable,
+    /// It is confirmed when this holds.
+    Kept(Until),
+}
+
+impl Broker {
+    /// `basic.publish`.
+    pub(super) fn handle_publish(
+        &mut self,
+        session: Key,
+        publish: &Publish<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        if publish.immediate {
+            return Err(Failure::connection(
+                ReplyCode::NotImplemented,
+                "immediate=true",
+            ));
+        }
+        let Some(vhost) = self.vhost_of(session) else {
+            return Ok(());
+        };
+        let exchange = self.resolve_exchange(session, vhost, publish)?;
+        let facts = Facts::of(ContentHeader::new(&publish.header))?;
+        if let Some(user_id) = facts.user_id {
+            self.check_user_id(session, user_id)?;
+        }
+        let message = Message {
+            exchange: &publish.exchange,
+            routing_key: &publish.routing_key,
+            header: &publish.header,
+            body: &publish.body,
+            history: 0,
+        };
+        let named;
+        let (message, facts) = if facts.reply_to == Some(REPLY_TO.as_bytes()) {
+            let name = self.reply_name(session, publish.channel)?;
+            named = rewrite::with_reply_to(ContentHeader::new(message.header), &name);
+            let message = Message {
+                header: &named,
+                ..message
+            };
+            (message, Facts::of(ContentHeader::new(&named))?)
+        } else {
+            (message, facts)
+        };
+        self.counters.publish += 1;
+        let channel = self
+            .clients
+            .channel(session, publish.channel)
+            .ok_or(Failure::Gone)?;
+        channel.counters.publish += 1;
+        if let Mode::Transaction(transaction) = &mut channel.mode {
+            transaction.publishes.push(OwnedPublish {
+                exchange: message.exchange.to_owned(),
+                routing_key: message.routing_key.to_owned(),
+                mandatory: publish.mandatory,
+                header: message.header.to_vec(),
+                body: message.body.to_vec(),
+            });
+            return Ok(());
+        }
+        self.publish(
+            session,
+            publish.channel,
+            vhost,
+            exchange,
+            message,
+            &facts,
+            publish.mandatory,
+            now,
+        )?;
+        Ok(())
+    }
+
+    /// The name in the message must be the user's own, unless the user may speak for others.
+    fn check_user_id(&self, session: Key, user_id: &[u8]) -> Result<(), Failure> {
+        let user = self.user_of(session);
+        if user.as_bytes() == user_id
+            || self
+                .access
+                .user(user)
+                .is_some_and(crate::access::User::may_impersonate)
+        {
+            return Ok(());
+        }
+        let text = format!(
+            "user_id property set to '{}' but authenticated user was '{user}'",
+            String::from_utf8_lossy(user_id)
+        );
+        Err(Failure::precondition(text))
+    }
+
+    /// Routes, returns, and notes the confirm.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one publish, borrowed from a read buffer"
+    )]
+    pub(super) fn publish(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        is_mandatory: bool,
+        now: u64,
+    ) -> Result<Fate, Failure> {
+        let fate = self.route(session, number, vhost, exchange, message, facts, now)?;
+        let until = match fate {
+            Fate::Unroutable => {
+                self.unroutable(session, number, is_mandatory, message);
+                Until::Now
+            }
+            Fate::Kept(until) => until,
+        };
+        self.note_confirm(session, number, until);
+        Ok(fate)
+    }
+
+    fn note_confirm(&mut self, session: Key, number: ChannelNumber, until: Until) {
+        let Some(channel) = self.clients.channel(session, number) else {
+            return;
+        };
+        let Mode::Confirm(confirms) = &mut channel.mode else {
+            return;
+        };
+        confirms.published += 1;
+        confirms.waiting.push_back(Waiting {
+            number: confirms.published,
+            until,
+        });
+        if matches!(until, Until::Durable(_)) {
+            self.logs.is_sync_wanted = true;
+        }
+        if !confirms.is_listed {
+            confirms.is_listed = true;
+            self.confirming.push((session, number));
+        }
+    }
+
+    fn unroutable(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        is_mandatory: bool,
+        message: Message<'_>,
+    ) {
+        let Some(state) = self.clients.sessions.get_mut(session) else {
+            return;
+        };
+        if let Some(channel) = state.channel(number) {
+            channel.counters.return_unroutable += u64::from(is_mandatory);
+            channel.counters.drop_unroutable += u64::from(!is_mandatory);
+        }
+        self.counters.return_unroutable += u64::from(is_mandatory);
+        self.counters.drop_unroutable += u64::from(!is_mandatory);
+        if !is_mandatory {
+            return;
+        }
+        state.send(
+            number,
+            &Method::BasicReturn(basic::Return {
+                reply_code: 312,
+                reply_text: "NO_ROUTE",
+                exchange: message.exchange,
+                routing_key: message.routing_key,
+            }),
+        );
+        let frame_max = state.connection.tune().frame_max;
+        trefoil_amqp::encode::content(
+            state.connection.output(),
+            number,
+            message.header,
+            message.body,
+            frame_max,
+        );
+        self.clients.touch(session);
+    }
+
+    /// The exchange of a publish, if it may be published to.
+    #[inline]
+    fn resolve_exchange(
+        &mut self,
+        session: Key,
+        vhost: VhostId,
+        publish: &Publish<'_>,
+    ) -> Result<ExchangeId, Failure> {
+        let access = self.access.generation();
+        let topology = self.vhost(vhost).topology.generation();
+        let channel = self
+            .clients
+            .channel(session, publish.channel)
+            .ok_or(Failure::Gone)?;
+        match &channel.target {
+            Some(target)
+                if target.access == access
+                    && target.topology == topology
+                    && target.exchange == publish.exchange =>
+            {
+                Ok(target.id)
+            }
+            _ => self.look_up_exchange(session, vhost, publish),
+        }
+    }
+
+    fn look_up_exchange(
+        &mut self,
+        session: Key,
+        vhost: VhostId,
+        publish: &Publish<'_>,
+    ) -> Result<ExchangeId, Failure> {
+        let name = &*publish.exchange;
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Exchange,
+            name,
+            Permission::Write,
+        )?;
+        let id = self.find_exchange(vhost, name)?;
+        let topology = &self.vhost(vhost).topology;
+        let Some(declaration) = topology.exchange(id).map(Exchange::declaration) else {
+            return Ok(id);
+        };
+        if declaration.internal {
+            let text = format!("cannot publish to internal {}", topology.resource(name));
+            return Err(Failure::channel(ReplyCode::AccessRefused, text));
+        }
+        let has_topics = || {
+            let host = &self.vhost(vhost).name;
+            self.access
+                .topic_permissions(self.user_of(session), host, name)
+                .is_some()
+        };
+        if declaration.kind == ExchangeType::Topic && has_topics() {
+            // They depend on the key, so they are looked at for every message.
+            self.check_topic(
+                session,
+                vhost,
+                name,
+                &publish.routing_key,
+                Permission::Write,
+            )?;
+            return Ok(id);
+        }
+        let target = Target {
+            exchange: name.to_owned(),
+            id,
+            access: self.access.generation(),
+            topology: topology.generation(),
+            is_delayed: declaration.kind == ExchangeType::DelayedMessage,
+            is_by_key: matches!(
+                declaration.kind,
+                ExchangeType::Direct | ExchangeType::Fanout | ExchangeType::Topic
+            ),
+        };
+        if let Some(channel) = self.clients.channel(session, publish.channel) {
+            channel.target = Some(target);
+            channel.route = None;
+        }
+        Ok(id)
+    }
+
+    /// Finds the queues and puts the message there.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one publish, borrowed from a read buffer"
+    )]
+    fn route(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        now: u64,
+    ) -> Result<Fate, Failure> {
+        if message.exchange.is_empty()
+            && message.routing_key.len() > REPLY_TO.len()
+            && message.routing_key.starts_with(REPLY_TO)
+        {
+            return Ok(self.reply(message));
+        }
+        if let Some(delay) = facts.delay
+            && self.is_delayed(vhost, exchange)
+        {
+            let header = rewrite::with_delay_past(ContentHeader::new(message.header));
+            let message = Message {
+                header: &header,
+                ..message
+            };
+            return Ok(self.delay(vhost, exchange, message, facts, delay, now));
+        }
+        if facts.cc.is_some() || facts.bcc.is_some() {
+            return Ok(self.publish_copies(vhost, exchange, message, facts, now));
+        }
+        let generation = self.vhost(vhost).topology.generation();
+        let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
+        let mut queues = std::mem::take(&mut self.scratch);
+        queues.clear();
+        match &channel.route {
+            Some(route)
+                if route.generation == generation
+                    && route.exchange == exchange
+                    && route.routing_key == message.routing_key =>
+            {
+                queues.extend_from_slice(&route.queues);
+            }
+            _ => {
+                let host = self.vhosts.get(vhost.0).ok_or(Failure::Gone)?;
+                let keys = [message.routing_key.as_bytes()];
+                let header = ContentHeader::new(message.header);
+                host.topology
+                    .route(exchange, &keys, header, &mut self.route);
+                queues.extend_from_slice(self.route.queues());
+                let is_by_key = channel
+                    .target
+                    .as_ref()
+                    .is_some_and(|target| target.id == exchange && target.is_by_key);
+                if is_by_key && !self.route.is_chained() {
+                    remember(channel, exchange, generation, message.routing_key, &queues);
+                }
+            }
+        }
+        let fate = self.put_all(&queues, message, facts, now);
+        self.scratch = queues;
+        Ok(fate)
+    }
+
+    fn is_delayed(&self, vhost: VhostId, exchange: ExchangeId) -> bool {
+        self.vhost(vhost)
+            .topology
+            .exchange(exchange)
+            .is_some_and(|exchange| exchange.declaration().kind == ExchangeType::DelayedMessage)
+    }
+
+    /// A message with CC or BCC: several keys, and BCC is not for the receivers' eyes.
+    fn publish_copies(
+        &mut self,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        now: u64,
+    ) -> Fate {
+        let mut keys: Vec<&[u8]> = vec![message.routing_key.as_bytes()];
+        keys.extend(facts.copies());
+        let header = ContentHeader::new(message.header);
+        let queues = self.find_queues(vhost, exchange, &keys, header);
+        if facts.bcc.is_none() {
+            return self.put_all(&queues, message, facts, now);
+        }
+        let stripped = rewrite::without_bcc(header);
+        let message = Message {
+            header: &stripped,
+            ..message
+        };
+        self.put_all(&queues, message, facts, now)
+    }
+
+    fn find_queues(
+        &mut self,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        keys: &[&[u8]],
+        header: ContentHeader<'_>,
+    ) -> Vec<QueueId> {
+        let Some(host) = self.vhosts.get(vhost.0) else {
+            return Vec::new();
+        };
+        host.topology.route(exchange, keys, header, &mut self.route);
+        self.route.queues().to_vec()
+    }
+
+    /// Publishes what the broker itself has to: what died, what was delayed, what an operator sends. Whether a queue took it.
+    pub(crate) fn publish_internally(
+        &mut self,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        message: Message<'_>,
+        now: u64,
+    ) -> bool {
+        let header = ContentHeader::new(message.header);
+        let Ok(facts) = Facts::of(header) else {
+            return false;
+        };
+        let mut keys: Vec<&[u8]> = vec![message.routing_key.as_bytes()];
+        if message.history & KEYS_REPLACED == 0 {
+            keys.extend(facts.copies());
+        }
+        let mut queues = self.find_queues(vhost, exchange, &keys, header);
+        if message.history & DIED != 0 {
+            queues.retain(|id| {
+                self.queues
+                    .get(*id)
+                    .is_some_and(|queue| !crate::death::is_cycle(header, &queue.name))
+            });
+        }
+        self.put_all(&queues, message, &facts, now) != Fate::Unroutable
+    }
+
+    /// Puts a message into these queues, stored once.
+    fn put_all(
+        &mut self,
+        queues: &[QueueId],
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        now: u64,
+    ) -> Fate {
+        match queues {
+            [] => Fate::Unroutable,
+            [queue] => Fate::Kept(self.put_one(*queue, message, facts, now)),
+            _ => Fate::Kept(self.put_many(queues, message, facts, now)),
+        }
+    }
+
+    fn put_one(&mut self, id: QueueId, message: Message<'_>, facts: &Facts<'_>, now: u64) -> Until {
+        let Self {
+            queues,
+            clients,
+            logs,
+            ..
+        } = self;
+        let Some(queue) = queues.get_mut(id) else {
+            return Until::Now;
+        };
+        queue.counters.publish += 1;
+        if let Some(overflow) = queue.refuses(message.body.len()) {
+            return self.refuse(id, overflow, message, now);
+        }
+        // Nobody waits before it, and somebody can take it: a consumer that does not acknowledge leaves nothing to keep.
+        let consumer = if queue.ready.is_empty() {
+            clients.next_consumer(queue)
+        } else {
+            None
+        };
+        if let Some(key) = consumer
+            && clients
+                .consumers
+                .get(key)
+                .is_some_and(|consumer| consumer.no_ack)
+        {
+            clients.deliver(queue, id, key, false, None, message, now);
+            return Until::Now;
+        }
+        let expires_at = queue.expiry(facts.expiration, now);
+        if expires_at <= now && consumer.is_none() && queue.settings.dead_letter_exchange.is_none()
+        {
+            return Until::Now;
+        }
+        let is_kept = facts.persistent && queue.keeps();
+        let (uid, level) = (queue.uid, queue.settings.confirm_level);
+        self.sequence += 1;
+        let record = RecordFacts {
+            sequence: self.sequence,
+            expires_at,
+            returns: 0,
+            flags: if is_kept { PERSISTENT } else { 0 },
+            priority: facts.priority.unwrap_or(0),
+        };
+        let (at, flags) = logs.keep(record, &[uid], 1, message);
+        let entry = entry(at, record, flags, message);
+        match consumer {
+            Some(key) => clients.deliver(queue, id, key, false, Some(entry), message, now),
+            None => {
+                queue.ready.insert(entry);
+                self.after_insert(id, now);
+            }
+        }
+        if is_kept {
+            self.until(level)
+        } else {
+            Until::Now
+        }
+    }
+
+    fn until(&self, level: ConfirmLevel) -> Until {
+        match level {
+            ConfirmLevel::Fsync => Until::Durable(self.logs.durable.end()),
+            ConfirmLevel::Written => Until::Written(self.logs.durable.end()),
+            ConfirmLevel::Memory => Until::Now,
+        }
+    }
+
+    /// Several queues: the body is kept once, whoever needs it.
+    fn put_many(
+        &mut self,
+        ids: &[QueueId],
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        now: u64,
+    ) -> Until {
+        let mut keeping: Vec<(QueueId, Option<Key>, u64)> = Vec::with_capacity(ids.len());
+        let mut durable: Vec<u64> = Vec::with_capacity(ids.len());
+        let mut until = Until::Now;
+        let mut refused = Vec::new();
+        for id in ids {
+            let Self {
+                queues, clients, ..
+            } = self;
+            let Some(queue) = queues.get_mut(*id) else {
+                continue;
+            };
+            queue.counters.publish += 1;
+            if let Some(overflow) = queue.refuses(message.body.len()) {
+                refused.push((*id, overflow));
+                continue;
+            }
+            let consumer = if queue.ready.is_empty() {
+                clients.next_consumer(queue)
+            } else {
+                None
+            };
+            if let Some(key) = consumer
+                && clients
+                    .consumers
+                    .get(key)
+                    .is_some_and(|consumer| consumer.no_ack)
+            {
+                clients.deliver(queue, *id, key, false, None, message, now);
+                continue;
+            }
+            let expires_at = queue.expiry(facts.expiration, now);
+            if facts.persistent && queue.keeps() {
+                durable.push(queue.uid);
+                until = stricter(until, queue.settings.confirm_level);
+            }
+            keeping.push((*id, consumer, expires_at));
+        }
+        if !keeping.is_empty() {
+            self.keep_many(&keeping, &durable, message, facts, now);
+        }
+        until = match until {
+            Until::Durable(_) => Until::Durable(self.logs.durable.end()),
+            Until::Written(_) => Until::Written(self.logs.durable.end()),
+            other => other,
+        };
+        for (id, overflow) in refused {
+            until = self.refuse(id, overflow, message, now);
+        }
+        until
+    }
+
+    /// Stores a message once for its durable queues and once for the others, and puts it into all of them.
+    fn keep_many(
+        &mut self,
+        keeping: &[(QueueId, Option<Key>, u64)],
+        durable: &[u64],
+        message: Message<'_>,
+        facts: &Facts<'_>,
+        now: u64,
+    ) {
+        self.sequence += 1;
+        let record = RecordFacts {
+            sequence: self.sequence,
+            // The message's own; each queue's limit is applied again when it is read back.
+            expires_at: facts
+                .expiration
+                .map_or(NEVER, |ttl| now.saturating_add(ttl)),
+            returns: 0,
+            flags: 0,
+            priority: facts.priority.unwrap_or(0),
+        };
+        let count = |queues: usize| u32::try_from(queues).unwrap_or(u32::MAX);
+        let kept = (!durable.is_empty()).then(|| {
+            let record = RecordFacts {
+                flags: PERSISTENT,
+                ..record
+            };
+            self.logs
+                .keep(record, durable, count(durable.len()), message)
+        });
+        let others = keeping.len() - durable.len();
+        let passing = (others != 0).then(|| self.logs.keep(record, &[], count(others), message));
+        let mut durable = durable.iter().peekable();
+        for (id, consumer, expires_at) in keeping {
+            let Self {
+                queues, clients, ..
+            } = self;
+            let Some(queue) = queues.get_mut(*id) else {
+                continue;
+            };
+            let is_kept = durable.next_if(|uid| **uid == queue.uid).is_some();
+            let Some((at, flags)) = (if is_kept { kept } else { passing }) else {
+                continue;
+            };
+            let entry = Entry {
+                expires_at: *expires_at,
+                ..entry(at, record, flags, message)
+            };
+            // Somebody may have taken the consumer's last place in the meantime: a channel's limit is for all its queues.
+            match consumer.and_then(|_| clients.next_consumer(queue)) {
+                Some(key) => clients.deliver(queue, *id, key, false, Some(entry), message, now),
+                None => {
+                    queue.ready.insert(entry);
+                    self.after_insert(*id, now);
+                }
+            }
+        }
+    }
+
+    /// A full queue that refuses: the publisher hears of it, and the message may be dead-lettered.
+    fn refuse(&mut self, id: QueueId, overflow: Overflow, message: Message<'_>, now: u64) -> Until {
+        if overflow == Overflow::RejectPublishDlx {
+            self.dead_letter_message(id, crate::death::Reason::MaxLength, message, now);
+        }
+        Until::Refused
+    }
+
+    /// Limits and timers, after a message joined a queue.
+    pub(super) fn after_insert(&mut self, id: QueueId, now: u64) {
+        let Some(queue) = self.queues.get(id) else {
+            return;
+        };
+        if queue.settings.max_length.is_some() || queue.settings.max_length_bytes.is_some() {
+            self.drop_excess(id, now);
+        }
+        let Some(queue) = self.queues.get(id) else {
+            return;
+        };
+        let expiry = queue.ready.next_expiry();
+        if expiry < queue.timer_at {
+            self.schedule_queue(id, expiry);
+        }
+    }
+}
+
+impl crate::queue::Queue {
+    /// How the queue refuses one more message of this size, if it does.
+    fn refuses(&self, size: usize) -> Option<Overflow> {
+        let overflow = self.settings.overflow;
+        if overflow == Overflow::DropHead {
+            return None;
+        }
+        let too_many = self
+            .settings
+            .max_length
+            .is_some_and(|max| self.ready.len() as u64 + 1 > max);
+        let too_large = self
+            .settings
+            .max_length_bytes
+            .is_some_and(|max| self.ready.bytes() + size as u64 > max);
+        (too_many || too_large).then_some(overflow)
+    }
+
+    /// When a message that comes now expires here.
+    pub(crate) fn expiry(&self, expiration_ms: Option<u64>, now: u64) -> u64 {
+        let ttl = match (expiration_ms, self.settings.message_ttl_ms) {
+            (Some(message), Some(queue)) => message.min(queue),
+            (Some(ttl), None) | (None, Some(ttl)) => ttl,
+            (None, None) => return NEVER,
+        };
+        now.saturating_add(ttl)
+    }
+}
+
+fn entry(at: Position, record: RecordFacts, flags: u8, message: Message<'_>) -> Entry {
+    Entry {
+        at,
+        sequence: record.sequence,
+        expires_at: record.expires_at,
+        size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
+        returns: record.returns,
+        flags: flags | message.history,
+        priority: record.priority,
+    }
+}
+
+fn stricter(until: Until, level: ConfirmLevel) -> Until {
+    match (until, level) {
+        (_, ConfirmLevel::Fsync) | (Until::Durable(_), _) => Until::Durable(Position::default()),
+        (_, ConfirmLevel::Written) | (Until::Written(_), _) => Until::Written(Position::default()),
+        (other, ConfirmLevel::Memory) => other,
+    }
+}
+
+fn remember(
+    channel: &mut Channel,
+    exchange: ExchangeId,
+    generation: u64,
+    routing_key: &str,
+    queues: &[QueueId],
+) {
+    let route = channel.route.get_or_insert_with(|| CachedRoute {
+        exchange,
+        routing_key: String::new(),
+        generation,
+        queues: Vec::new(),
+    });
+    route.exchange = exchange;
+    route.generation = generation;
+    route.routing_key.clear();
+    route.routing_key.push_str(routing_key);
+    route.queues.clear();
+    route.queues.extend_from_slice(queues);
+}

@@ -1,0 +1,660 @@
+//! Queues: declaring, binding, purging, deleting.
+
+use std::sync::Arc;
+
+use trefoil_amqp::{
+    ChannelNumber, Method, ReplyCode, Table,
+    method::{
+        basic,
+        queue::{
+            Bind, BindOk, Declare, DeclareOk, Delete, DeleteOk, Purge, PurgeOk, Unbind, UnbindOk,
+        },
+    },
+};
+
+use super::{Broker, Failure, consume::table, publish::REPLY_TO};
+use crate::{
+    access::{Permission, ResourceKind},
+    arguments::{self, QueueArguments, QueueDeclaration, check_field_equivalent, queue_resource},
+    inspect::MessageCounters,
+    queue::{Consumers, NEVER, Queue, Ready},
+    routing::{Destination, QueueId},
+    session::Settle,
+    slab::Key,
+    vhost::VhostId,
+};
+
+/// Queues by their numbers.
+#[derive(Debug, Default)]
+pub(crate) struct Queues {
+    places: Vec<Option<Box<Queue>>>,
+    free: Vec<QueueId>,
+}
+
+impl Queues {
+    pub(crate) fn get(&self, id: QueueId) -> Option<&Queue> {
+        self.places.get(id.0 as usize)?.as_deref()
+    }
+
+    pub(crate) fn get_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
+        self.places.get_mut(id.0 as usize)?.as_deref_mut()
+    }
+
+    pub(crate) fn insert(&mut self, queue: Queue) -> QueueId {
+        if let Some(id) = self.free.pop() {
+            self.places[id.0 as usize] = Some(Box::new(queue));
+            return id;
+        }
+        let id = QueueId(
+            u32::try_from(self.places.len()).expect("memory ends before four billion queues"),
+        );
+        self.places.push(Some(Box::new(queue)));
+        id
+    }
+
+    pub(crate) fn remove(&mut self, id: QueueId) -> Option<Box<Queue>> {
+        let queue = self.places.get_mut(id.0 as usize)?.take()?;
+        self.free.push(id);
+        Some(queue)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (QueueId, &Queue)> {
+        (0..)
+            .zip(&self.places)
+            .filter_map(|(id, queue)| Some((QueueId(id), queue.as_deref()?)))
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (QueueId, &mut Queue)> {
+        (0..)
+            .zip(&mut self.places)
+            .filter_map(|(id, queue)| Some((QueueId(id), queue.as_deref_mut()?)))
+    }
+}
+
+impl Broker {
+    /// The queue of this name, for a session that may use it.
+    pub(super) fn find_queue(
+        &self,
+        session: Key,
+        vhost: VhostId,
+        name: &str,
+    ) -> Result<QueueId, Failure> {
+        let host = self.vhost(vhost);
+        let Some(id) = host.topology.queue_id(name) else {
+            let text = format!("no {}", queue_resource(&host.name, name));
+            return Err(Failure::channel(ReplyCode::NotFound, text));
+        };
+        match self.queues.get(id).and_then(|queue| queue.owner) {
+            Some(owner) if owner != session => Err(locked(&host.name, name)),
+            _ => Ok(id),
+        }
+    }
+
+    /// The name that was meant: the empty one is the queue last declared on the channel.
+    pub(super) fn queue_name(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        name: &str,
+    ) -> Result<Arc<str>, Failure> {
+        if !name.is_empty() {
+            return Ok(strip(name).as_ref().into());
+        }
+        self.clients
+            .channel(session, number)
+            .ok_or(Failure::Gone)?
+            .last_queue
+            .clone()
+            .ok_or_else(|| Failure::channel(ReplyCode::NotFound, "no previously declared queue"))
+    }
+
+    /// `queue.declare`.
+    pub(super) fn handle_queue_declare(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        declare: &Declare<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        if declare.passive {
+            return self.declare_passively(session, number, vhost, declare, now);
+        }
+        let table = table(&declare.arguments)?;
+        let host = Arc::clone(&self.vhost(vhost).name);
+        let given = strip(declare.queue);
+        let name: Arc<str> = if given.is_empty() {
+            match arguments::server_name_prefix(&host, &table)? {
+                Some(prefix) => format!("{prefix}{}", self.random.name()).into(),
+                None => format!("amq.gen-{}", self.random.name()).into(),
+            }
+        } else {
+            given.as_ref().into()
+        };
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Queue,
+            &name,
+            Permission::Configure,
+        )?;
+        let existing = self.vhost(vhost).topology.queue_id(&name);
+        let (id, is_new) = match existing {
+            Some(id) => {
+                self.check_equivalent(session, id, &host, &name, declare, &table)?;
+                (id, false)
+            }
+            None => {
+                if given.starts_with("amq.") {
+                    let text = format!("queue name '{name}' contains reserved prefix 'amq.*'");
+                    return Err(Failure::channel(ReplyCode::AccessRefused, text));
+                }
+                let declaration = QueueDeclaration {
+                    virtual_host: &host,
+                    name: &name,
+                    durable: declare.durable,
+                    exclusive: declare.exclusive,
+                    auto_delete: declare.auto_delete,
+                };
+                let parsed = QueueArguments::parse(&declaration, &table)?;
+                self.check_dead_letter_rights(session, vhost, &name, &parsed)?;
+                self.check_queue_limit(vhost, &name)?;
+                let owner = declare.exclusive.then_some(session);
+                (
+                    self.create_queue(
+                        vhost,
+                        Arc::clone(&name),
+                        declare.durable,
+                        declare.auto_delete,
+                        owner,
+                        parsed,
+                        now,
+                    ),
+                    true,
+                )
+            }
+        };
+        if let Some(channel) = self.clients.channel(session, number) {
+            channel.last_queue = Some(Arc::clone(&name));
+        }
+        let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
+        queue.last_used = now;
+        let waits = is_new && queue.keeps();
+        let answer = declare_ok(queue, &name);
+        if !declare.no_wait {
+            self.answer_when_durable(session, number, &Method::QueueDeclareOk(answer), waits);
+        }
+        Ok(())
+    }
+
+    fn declare_passively(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        vhost: VhostId,
+        declare: &Declare<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let name = if declare.queue.starts_with(REPLY_TO) {
+            if declare.queue == REPLY_TO || self.replies.is_alive(declare.queue) {
+                if !declare.no_wait {
+                    let answer = DeclareOk {
+                        queue: declare.queue,
+                        message_count: 0,
+                        consumer_count: 1,
+                    };
+                    self.answer(session, number, &Method::QueueDeclareOk(answer));
+                }
+                return Ok(());
+            }
+            Arc::from(declare.queue)
+        } else {
+            self.queue_name(session, number, declare.queue)?
+        };
+        let id = self.find_queue(session, vhost, &name)?;
+        if let Some(channel) = self.clients.channel(session, number) {
+            channel.last_queue = Some(Arc::clone(&name));
+        }
+        let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
+        queue.last_used = now;
+        let answer = declare_ok(queue, &name);
+        if !declare.no_wait {
+            self.answer(session, number, &Method::QueueDeclareOk(answer));
+        }
+        Ok(())
+    }
+
+    /// In RabbitMQ's order: whose it is, then flags, then arguments.
+    fn check_equivalent(
+        &self,
+        session: Key,
+        id: QueueId,
+        host: &str,
+        name: &str,
+        declare: &Declare<'_>,
+        table: &Table,
+    ) -> Result<(), Failure> {
+        let queue = self.queues.get(id).ok_or(Failure::Gone)?;
+        let is_mine = match queue.owner {
+            Some(owner) => owner == session && declare.exclusive,
+            None => !declare.exclusive,
+        };
+        if !is_mine {
+            return Err(locked(host, name));
+        }
+        let resource = || queue_resource(host, name);
+        // An exclusive queue is never durable, whatever is asked.
+        let durable = declare.durable && !declare.exclusive;
+        check_field_equivalent("durable", queue.is_durable, durable, resource)?;
+        check_field_equivalent(
+            "auto_delete",
+            queue.is_auto_delete,
+            declare.auto_delete,
+            resource,
+        )?;
+        queue.arguments.check_equivalent(host, name, table)?;
+        Ok(())
+    }
+
+    /// A queue with a dead-letter exchange takes rights on both.
+    fn check_dead_letter_rights(
+        &mut self,
+        session: Key,
+        vhost: VhostId,
+        name: &str,
+        arguments: &QueueArguments,
+    ) -> Result<(), Failure> {
+        let Some(exchange) = arguments.dead_letter_exchange.clone() else {
+            return Ok(());
+        };
+        self.check(session, vhost, ResourceKind::Queue, name, Permission::Read)?;
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Exchange,
+            &exchange,
+            Permission::Write,
+        )
+    }
+
+    fn check_queue_limit(&self, vhost: VhostId, name: &str) -> Result<(), Failure> {
+        let host = self.vhost(vhost);
+        let count = host.topology.queue_count() as u64;
+        Ok(self.access.check_queues(&host.name, name, count)?)
+    }
+
+    /// Makes a queue, and its record if it is to survive.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a declaration")]
+    pub(crate) fn create_queue(
+        &mut self,
+        vhost: VhostId,
+        name: Arc<str>,
+        durable: bool,
+        is_auto_delete: bool,
+        owner: Option<Key>,
+        arguments: QueueArguments,
+        now: u64,
+    ) -> QueueId {
+        self.uid += 1;
+        let uid = self.uid;
+        let id = self.insert_queue(
+            vhost,
+            Arc::clone(&name),
+            uid,
+            durable && owner.is_none(),
+            is_auto_delete,
+            owner,
+            arguments,
+            now,
+        );
+        self.churn.queue_declared += 1;
+        self.churn.queue_created += 1;
+        if let Some(owner) = owner
+            && let Some(state) = self.clients.sessions.get_mut(owner)
+        {
+            state.exclusive.push(id);
+        }
+        self.put_queue_record(id);
+        self.schedule_lease(id);
+        id
+    }
+
+    /// Puts a queue in its place in memory.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a declaration")]
+    pub(super) fn insert_queue(
+        &mut self,
+        vhost: VhostId,
+        name: Arc<str>,
+        uid: u64,
+        is_durable: bool,
+        is_auto_delete: bool,
+        owner: Option<Key>,
+        arguments: QueueArguments,
+        now: u64,
+    ) -> QueueId {
+        let host = Arc::clone(&self.vhost(vhost).name);
+        let (settings, policy, operator_policy) = self.queue_settings(&host, &name, &arguments);
+        let queue = Queue {
+            name: Arc::clone(&name),
+            vhost,
+            uid,
+            is_durable,
+            is_auto_delete,
+            owner,
+            ready: Ready::new(settings.max_priority),
+            arguments,
+            settings,
+            policy,
+            operator_policy,
+            unacked: 0,
+            unacked_bytes: 0,
+            consumers: Consumers::default(),
+            last_used: now,
+            timer_at: NEVER,
+            acks: Vec::new(),
+            is_in_ack_list: false,
+            is_pumped: false,
+            counters: MessageCounters::default(),
+            idle_since: now,
+        };
+        let id = self.queues.insert(queue);
+        if let Some(host) = self.vhosts.get_mut(vhost.0) {
+            host.topology.add_queue(&name, id);
+        }
+        id
+    }
+
+    /// `queue.bind`.
+    pub(super) fn handle_queue_bind(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        bind: &Bind<'_>,
+    ) -> Result<(), Failure> {
+        let table = table(&bind.arguments)?;
+        let (vhost, name, key) = self.bound_names(session, number, bind.queue, bind.routing_key)?;
+        let waits = self.bind_queue(session, vhost, &name, bind.exchange, &key, table, true)?;
+        if !bind.no_wait {
+            self.answer_when_durable(session, number, &Method::QueueBindOk(BindOk {}), waits);
+        }
+        Ok(())
+    }
+
+    /// `queue.unbind`.
+    pub(super) fn handle_queue_unbind(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        unbind: &Unbind<'_>,
+    ) -> Result<(), Failure> {
+        let table = table(&unbind.arguments)?;
+        let (vhost, name, key) =
+            self.bound_names(session, number, unbind.queue, unbind.routing_key)?;
+        let waits = self.bind_queue(session, vhost, &name, unbind.exchange, &key, table, false)?;
+        self.answer_when_durable(session, number, &Method::QueueUnbindOk(UnbindOk {}), waits);
+        Ok(())
+    }
+
+    /// An empty queue name is the last queue, and then an empty key is that queue's name.
+    fn bound_names(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        queue: &str,
+        key: &str,
+    ) -> Result<(VhostId, Arc<str>, Arc<str>), Failure> {
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        if queue.starts_with(REPLY_TO) {
+            let text = "cannot bind or unbind to a volatile (direct reply-to) queue";
+            return Err(Failure::channel(ReplyCode::AccessRefused, text));
+        }
+        let name = self.queue_name(session, number, queue)?;
+        let key = if queue.is_empty() && key.is_empty() {
+            Arc::clone(&name)
+        } else {
+            key.into()
+        };
+        Ok((vhost, name, key))
+    }
+
+    /// Adds or removes a binding of a queue. Whether the answer has to wait for the disk.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a binding")]
+    fn bind_queue(
+        &mut self,
+        session: Key,
+        vhost: VhostId,
+        name: &str,
+        exchange: &str,
+        key: &str,
+        table: Table,
+        is_added: bool,
+    ) -> Result<bool, Failure> {
+        let exchange = strip(exchange);
+        self.check(session, vhost, ResourceKind::Queue, name, Permission::Write)?;
+        let id = self.find_queue(session, vhost, name)?;
+        if exchange.is_empty() {
+            return Err(default_exchange());
+        }
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Exchange,
+            &exchange,
+            Permission::Read,
+        )?;
+        let source = self.find_exchange(vhost, &exchange)?;
+        self.check_topic_read(session, vhost, source, &exchange, key)?;
+        if is_added {
+            self.add_binding(vhost, source, Destination::Queue(id), key, table)
+        } else {
+            self.remove_binding(vhost, source, Destination::Queue(id), key, &table)
+        }
+    }
+
+    /// `queue.purge`.
+    pub(super) fn handle_purge(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        purge: &Purge<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        let name = self.queue_name(session, number, purge.queue)?;
+        self.check(session, vhost, ResourceKind::Queue, &name, Permission::Read)?;
+        let id = self.find_queue(session, vhost, &name)?;
+        let message_count = self.purge_queue(id, now);
+        if !purge.no_wait {
+            self.answer(
+                session,
+                number,
+                &Method::QueuePurgeOk(PurgeOk { message_count }),
+            );
+        }
+        Ok(())
+    }
+
+    /// Takes everything that is ready out of a queue.
+    pub(crate) fn purge_queue(&mut self, id: QueueId, _now: u64) -> u32 {
+        let mut count = 0;
+        while let Some(entry) = self.queues.get_mut(id).and_then(|queue| queue.ready.pop()) {
+            self.discard(id, &entry);
+            count += 1;
+        }
+        count
+    }
+
+    /// `queue.delete`.
+    pub(super) fn handle_queue_delete(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        delete: &Delete<'_>,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        let name = self.queue_name(session, number, delete.queue)?;
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Queue,
+            &name,
+            Permission::Configure,
+        )?;
+        let host = Arc::clone(&self.vhost(vhost).name);
+        let mut message_count = 0;
+        let mut waits = false;
+        match self.find_queue(session, vhost, &name) {
+            Ok(id) => {
+                let queue = self.queues.get(id).ok_or(Failure::Gone)?;
+                let resource = queue_resource(&host, &name);
+                if queue.arguments.queue_type == arguments::QueueType::Quorum
+                    && (delete.if_unused || delete.if_empty)
+                {
+                    let flag = if delete.if_unused {
+                        "if-unused"
+                    } else {
+                        "if-empty"
+                    };
+                    let text = format!(
+                        "cannot delete {resource}. queue.delete operations with {flag} flag set are not supported by quorum queues"
+                    );
+                    return Err(Failure::connection(ReplyCode::NotImplemented, text));
+                }
+                if delete.if_unused && !queue.consumers.all.is_empty() {
+                    return Err(Failure::precondition(format!("{resource} in use")));
+                }
+                if delete.if_empty && !queue.ready.is_empty() {
+                    return Err(Failure::precondition(format!("{resource} not empty")));
+                }
+                waits = queue.keeps();
+                message_count = self.delete_queue(id, now);
+            }
+            Err(Failure::Refused {
+                code: ReplyCode::NotFound,
+                ..
+            }) => {}
+            Err(other) => return Err(other),
+        }
+        if !delete.no_wait {
+            self.answer_when_durable(
+                session,
+                number,
+                &Method::QueueDeleteOk(DeleteOk { message_count }),
+                waits,
+            );
+        }
+        Ok(())
+    }
+
+    /// Deletes a queue with everything in it; consumers are told. How many messages were ready.
+    pub(crate) fn delete_queue(&mut self, id: QueueId, _now: u64) -> u32 {
+        self.delete_queue_record(id);
+        let Some(mut queue) = self.queues.remove(id) else {
+            return 0;
+        };
+        self.churn.queue_deleted += 1;
+        let count = u32::try_from(queue.ready.len()).unwrap_or(u32::MAX);
+        if let Some(host) = self.vhosts.get_mut(queue.vhost.0) {
+            let removed = host.topology.remove_queue(id);
+            self.forget_removed(queue.vhost, &removed);
+        }
+        for key in std::mem::take(&mut queue.consumers.all) {
+            self.cancel_by_server(key);
+        }
+        if let Some(owner) = queue.owner
+            && let Some(state) = self.clients.sessions.get_mut(owner)
+        {
+            state.exclusive.retain(|other| *other != id);
+        }
+        // The record of the deletion says it for all of them: none is acknowledged one by one.
+        while let Some(entry) = queue.ready.pop() {
+            self.logs.release(&entry);
+        }
+        self.release_unacked_of(id, queue.uid, queue.unacked);
+        count
+    }
+
+    /// Deliveries of a queue that is gone still refer to their messages.
+    fn release_unacked_of(&mut self, id: QueueId, uid: u64, expected: usize) {
+        if expected == 0 {
+            return;
+        }
+        let Self { clients, logs, .. } = self;
+        for (_, session) in clients.sessions.iter() {
+            for channel in session.channels.iter().flatten() {
+                for delivery in channel.unacked.iter() {
+                    if delivery.queue == id && delivery.queue_uid == uid {
+                        logs.release(&delivery.entry);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The queue of a consumer went: the client is told, if it wants to be.
+    fn cancel_by_server(&mut self, key: Key) {
+        let Some(consumer) = self.clients.consumers.remove(key) else {
+            return;
+        };
+        let Some(state) = self.clients.sessions.get_mut(consumer.session) else {
+            return;
+        };
+        if let Some(channel) = state.channel(consumer.channel) {
+            channel.consumers.remove(&consumer.tag);
+        }
+        if state.connection.capabilities().consumer_cancel_notify {
+            let cancel = basic::Cancel {
+                consumer_tag: &consumer.tag,
+                no_wait: true,
+            };
+            state.send(consumer.channel, &Method::BasicCancel(cancel));
+            self.clients.touch(consumer.session);
+        }
+    }
+
+    /// Puts all deliveries of a channel back where they were.
+    pub(super) fn requeue_channel(&mut self, session: Key, number: ChannelNumber, now: u64) {
+        let Some(channel) = self.clients.channel(session, number) else {
+            return;
+        };
+        let deliveries = channel.unacked.take_up_to(0);
+        self.settle_all(session, number, &deliveries, Settle::Requeue, now);
+    }
+}
+
+fn declare_ok<'a>(queue: &Queue, name: &'a str) -> DeclareOk<'a> {
+    DeclareOk {
+        queue: name,
+        message_count: u32::try_from(queue.ready.len()).unwrap_or(u32::MAX),
+        consumer_count: u32::try_from(queue.consumers.all.len()).unwrap_or(u32::MAX),
+    }
+}
+
+fn locked(host: &str, name: &str) -> Failure {
+    let text = format!(
+        "cannot obtain exclusive access to locked {}. It could be originally declared on another connection or the exclusive property value does not match that of the original declaration.",
+        queue_resource(host, name)
+    );
+    Failure::channel(ReplyCode::ResourceLocked, text)
+}
+
+pub(super) fn default_exchange() -> Failure {
+    Failure::channel(
+        ReplyCode::AccessRefused,
+        "operation not permitted on the default exchange",
+    )
+}
+
+/// Names lose their line ends, as RabbitMQ has it.
+pub(super) fn strip(name: &str) -> std::borrow::Cow<'_, str> {
+    if name.contains(['\r', '\n']) {
+        name.replace(['\r', '\n'], "").into()
+    } else {
+        name.into()
+    }
+}

@@ -1,0 +1,378 @@
+//! Opening: from what the log says to a broker as it was.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+
+use trefoil_store::{Log, Position, Report, Storage, Writer};
+
+use super::{Alarms, Broker, Settings, random::Random};
+use crate::{
+    access::Access,
+    logs::{Logs, kind},
+    message::{self, RecordFacts, Stored},
+    policy::Policies,
+    queue::{Entry, HISTORY, NEVER, PERSISTENT, REDELIVERED},
+    routing::Route,
+    slab::Slab,
+};
+
+/// The writing ends of both logs, for the thread that syncs.
+#[derive(Debug)]
+pub struct Writers {
+    /// Of what survives.
+    pub durable: Writer,
+    /// Of transient messages that memory has no room for.
+    pub transient: Writer,
+}
+
+/// What opening found.
+#[derive(Debug)]
+pub struct OpenReport {
+    /// Of the durable log: damage, and how much was read.
+    pub log: Report,
+    /// Durable queues.
+    pub queues: usize,
+    /// Messages in them.
+    pub messages: usize,
+    /// The broker was stopped in good order the last time.
+    pub is_clean: bool,
+    /// Records that were read and mean nothing to this broker: written by a later one.
+    pub unknown: usize,
+}
+
+impl fmt::Display for OpenReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} durable queues, {} messages; {}",
+            self.queues, self.messages, self.log
+        )?;
+        if self.unknown > 0 {
+            write!(
+                f,
+                "; {} records of another version were passed over",
+                self.unknown
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Why the broker did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// A log.
+    #[error(transparent)]
+    Log(#[from] trefoil_store::OpenError),
+    /// What the log keeps about the topology cannot be understood.
+    #[error("cannot read what the log keeps about {entity}: {problem}")]
+    Entity {
+        /// What it is about.
+        entity: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// Messages of a queue as the log tells of them.
+#[derive(Debug, Default)]
+struct Line {
+    /// In the order of their sequences. `None`: gone.
+    entries: VecDeque<(u64, Option<Entry>)>,
+    /// Those that were moved to the end of the log, whose sequences are older than what is before them.
+    moved: BTreeMap<u64, Entry>,
+}
+
+impl Line {
+    fn push(&mut self, entry: Entry) {
+        match self.entries.back() {
+            Some((last, _)) if *last >= entry.sequence => {
+                self.remove(entry.sequence);
+                self.moved.insert(entry.sequence, entry);
+            }
+            _ => self.entries.push_back((entry.sequence, Some(entry))),
+        }
+    }
+
+    fn remove(&mut self, sequence: u64) {
+        if let Some((first, _)) = self.entries.front()
+            && *first == sequence
+        {
+            self.entries.pop_front();
+        } else if let Ok(place) = self
+            .entries
+            .binary_search_by_key(&sequence, |(sequence, _)| *sequence)
+        {
+            self.entries[place].1 = None;
+        }
+        if !self.moved.is_empty() {
+            self.moved.remove(&sequence);
+        }
+        while let Some((_, None)) = self.entries.front() {
+            self.entries.pop_front();
+        }
+    }
+
+    /// What is left, in order.
+    fn into_entries(self) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = self
+            .entries
+            .into_iter()
+            .filter_map(|(_, entry)| entry)
+            .chain(self.moved.into_values())
+            .collect();
+        entries.sort_by_key(|entry| entry.sequence);
+        entries
+    }
+}
+
+/// Everything that the log tells of.
+#[derive(Debug, Default)]
+struct Found {
+    entities: BTreeMap<Vec<u8>, (Position, Vec<u8>)>,
+    lines: HashMap<u64, Line>,
+    delayed: BTreeMap<u64, (Position, String, String, RecordFacts)>,
+    /// What had been delivered when the broker was stopped in good order: queue and sequence.
+    stopped: Option<HashMap<(u64, u64), u16>>,
+    sequence: u64,
+    unknown: usize,
+}
+
+impl Found {
+    fn record(&mut self, at: Position, kind: u8, record: &[u8]) {
+        if kind != kind::STOPPED {
+            self.stopped = None;
+        }
+        let is_known = match kind {
+            kind::MESSAGE => self.message(at, record),
+            kind::ACKNOWLEDGED => self.acknowledged(record),
+            kind::PUT => self.put(at, record),
+            kind::DELETED => {
+                self.entities.remove(record);
+                Some(())
+            }
+            kind::STOPPED => {
+                let number = |octets: &[u8]| {
+                    octets
+                        .try_into()
+                        .map(u64::from_le_bytes)
+                        .unwrap_or_default()
+                };
+                let returns = |octets: &[u8]| {
+                    octets
+                        .try_into()
+                        .map(u16::from_le_bytes)
+                        .unwrap_or_default()
+                };
+                let delivered = record.chunks_exact(18).map(|one| {
+                    (
+                        (number(&one[..8]), number(&one[8..16])),
+                        returns(&one[16..]),
+                    )
+                });
+                self.stopped = Some(delivered.collect());
+                Some(())
+            }
+            kind::DELAYED => self.delayed(at, record),
+            kind::DELAY_OVER => record.try_into().ok().map(|sequence| {
+                self.delayed.remove(&u64::from_le_bytes(sequence));
+            }),
+            _ => None,
+        };
+        self.unknown += usize::from(is_known.is_none());
+    }
+
+    fn message(&mut self, at: Position, record: &[u8]) -> Option<()> {
+        let stored = Stored::read(record)?;
+        let facts = stored.facts;
+        self.sequence = self.sequence.max(facts.sequence);
+        let entry = Entry {
+            at,
+            sequence: facts.sequence,
+            expires_at: facts.expires_at,
+            size: u32::try_from(stored.message.body.len()).unwrap_or(u32::MAX),
+            returns: facts.returns,
+            flags: PERSISTENT | (facts.flags & HISTORY),
+            priority: facts.priority,
+        };
+        for uid in stored.queues() {
+            self.lines.entry(uid).or_default().push(entry);
+        }
+        Some(())
+    }
+
+    fn acknowledged(&mut self, record: &[u8]) -> Option<()> {
+        let (uid, sequences) = record.split_first_chunk::<8>()?;
+        if let Some(line) = self.lines.get_mut(&u64::from_le_bytes(*uid)) {
+            for sequence in sequences.chunks_exact(8) {
+                line.remove(u64::from_le_bytes(sequence.try_into().ok()?));
+            }
+        }
+        Some(())
+    }
+
+    fn put(&mut self, at: Position, record: &[u8]) -> Option<()> {
+        let (key, value) = super::durable::read_entity(record)?;
+        self.entities.insert(key.to_vec(), (at, value.to_vec()));
+        Some(())
+    }
+
+    fn delayed(&mut self, at: Position, record: &[u8]) -> Option<()> {
+        let (virtual_host, stored) = message::read_delayed(record)?;
+        self.sequence = self.sequence.max(stored.facts.sequence);
+        let waiting = (
+            at,
+            virtual_host.to_owned(),
+            stored.message.exchange.to_owned(),
+            stored.facts,
+        );
+        self.delayed.insert(stored.facts.sequence, waiting);
+        Some(())
+    }
+}
+
+impl Broker {
+    /// Opens the logs and puts everything where it was. An empty storage gives a broker with the virtual host `/` and the user
+    /// `guest`, who may come from this machine alone.
+    ///
+    /// # Errors
+    /// The storage cannot be read, or was written by a version that this one does not understand.
+    pub fn open(
+        settings: Settings,
+        storage: Arc<dyn Storage>,
+        transient: Arc<dyn Storage>,
+        now: u64,
+    ) -> Result<(Self, Writers, OpenReport), OpenError> {
+        let mut found = Found::default();
+        let (durable, durable_writer, report) =
+            Log::open(storage, settings.log.clone(), &mut |at, kind, record| {
+                found.record(at, kind, record);
+            })?;
+        let (transient, transient_writer, _) =
+            Log::open(transient, settings.transient.clone(), &mut |_, _, _| {})?;
+        let mut random = Random::new(settings.seed);
+        let seed = u64::from_le_bytes(random.bytes()[..8].try_into().unwrap_or_default());
+        let access = Access::new(settings.access.clone());
+        let mechanisms = |tls| {
+            access
+                .mechanisms(tls)
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        let connection = |tls| {
+            Arc::new(trefoil_amqp::Settings {
+                mechanisms: mechanisms(tls),
+                ..settings.connection.clone()
+            })
+        };
+        let mut broker = Self {
+            connection_settings: connection(false),
+            connection_settings_tls: connection(true),
+            access,
+            policies: Policies::default(),
+            parameters: crate::access::Parameters::default(),
+            vhosts: Slab::default(),
+            vhost_names: HashMap::new(),
+            queues: super::queues::Queues::default(),
+            clients: crate::clients::Clients::default(),
+            logs: Logs {
+                durable,
+                transient,
+                is_sync_wanted: false,
+                unreadable: 0,
+            },
+            catalog: super::durable::Catalog::default(),
+            sequence: found.sequence,
+            uid: 0,
+            timers: super::timers::Timers::default(),
+            confirming: Vec::new(),
+            waiting: Vec::new(),
+            pumping: Vec::new(),
+            dead: VecDeque::new(),
+            is_burying: false,
+            acknowledging: Vec::new(),
+            ack_record: Vec::new(),
+            replies: super::replies::Replies::default(),
+            delayed: super::delay::Delayed::default(),
+            scratch: Vec::new(),
+            route: Route::new(seed),
+            random,
+            alarms: Alarms::default(),
+            refusals: Vec::new(),
+            counters: Default::default(),
+            churn: Default::default(),
+            started_at: now,
+            is_stopped: false,
+            settings,
+        };
+        let is_new = found.entities.is_empty();
+        let entities = std::mem::take(&mut found.entities);
+        broker.restore_entities(entities, now)?;
+        if is_new {
+            broker.put_first_entities(now);
+        }
+        let messages = broker.restore_messages(found.lines, found.stopped.as_ref(), now);
+        for (_, (at, virtual_host, exchange, facts)) in found.delayed {
+            if let Some(vhost) = broker.vhost_names.get(virtual_host.as_str()).copied() {
+                broker.logs.durable.retain(at, 1);
+                broker.wait(vhost, exchange.into(), facts, at);
+            }
+        }
+        broker.logs.durable.handle_recovered();
+        let report = OpenReport {
+            log: report,
+            queues: broker.queues.len(),
+            messages,
+            is_clean: found.stopped.is_some(),
+            unknown: found.unknown,
+        };
+        let writers = Writers {
+            durable: durable_writer,
+            transient: transient_writer,
+        };
+        Ok((broker, writers, report))
+    }
+
+    fn restore_messages(
+        &mut self,
+        lines: HashMap<u64, Line>,
+        stopped: Option<&HashMap<(u64, u64), u16>>,
+        now: u64,
+    ) -> usize {
+        let mut messages = 0;
+        for (uid, line) in lines {
+            // Of a queue that is gone: its messages went with it.
+            let Some(id) = self.catalog.queues.get(&uid).copied() else {
+                continue;
+            };
+            let Some(queue) = self.queues.get_mut(id) else {
+                continue;
+            };
+            for mut entry in line.into_entries() {
+                let ttl = queue.settings.message_ttl_ms;
+                let limit = ttl.map_or(NEVER, |ttl| now.saturating_add(ttl));
+                entry.expires_at = entry.expires_at.min(limit);
+                match stopped {
+                    // Nobody knows who got it before the end.
+                    None => entry.flags |= REDELIVERED,
+                    Some(delivered) => {
+                        if let Some(returns) = delivered.get(&(uid, entry.sequence)) {
+                            entry.flags |= REDELIVERED;
+                            entry.returns = *returns;
+                        }
+                    }
+                }
+                self.logs.durable.retain(entry.at, 1);
+                queue.ready.insert(entry);
+                messages += 1;
+            }
+            self.drop_excess(id, now);
+            self.reschedule_expiry(id);
+        }
+        messages
+    }
+}

@@ -1,0 +1,6 @@
+//! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
+
+mod basics;
+mod rig;
+
+pub(super) use rig::Rig;

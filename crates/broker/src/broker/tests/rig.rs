@@ -1,0 +1,399 @@
+//! A broker and its clients, without a socket, a thread or a clock.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use trefoil_amqp::{
+    ContentHeader, Method, Properties, Table, Value,
+    method::{basic, confirm, exchange, queue},
+    testing::{Client, Closed, Handshake, Received},
+};
+use trefoil_store::testing::MemoryStorage;
+
+use crate::{
+    access::AccessSettings,
+    broker::{Broker, ConnectionId, Settings, Writers},
+    session::Peer,
+};
+
+/// Where all tests begin: not at 0, so that times before it exist.
+const START: u64 = 1_700_000_000_000;
+
+/// A client of a rig.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Who(usize);
+
+/// A broker, its storage, its clients.
+#[derive(Debug)]
+pub(crate) struct Rig {
+    pub(crate) broker: Broker,
+    writers: Writers,
+    pub(crate) storage: MemoryStorage,
+    clients: Vec<(Option<ConnectionId>, Client, Vec<u8>)>,
+    pub(crate) now: u64,
+    /// Whether what the log gathers is written at once.
+    pub(crate) commits: bool,
+}
+
+fn settings() -> Settings {
+    Settings {
+        connection: trefoil_amqp::Settings::default(),
+        access: AccessSettings::default(),
+        node: "trefoil@test".to_owned(),
+        cluster: "test".to_owned(),
+        log: trefoil_store::Options {
+            segment_size: 16 << 10,
+            preallocate: false,
+            ..trefoil_store::Options::durable()
+        },
+        transient: trefoil_store::Options::spill(1 << 20),
+        seed: [1, 2],
+        connections_max: 0,
+        consumers_max: 0,
+    }
+}
+
+impl Rig {
+    pub(crate) fn new() -> Self {
+        Self::on(MemoryStorage::new(), START)
+    }
+
+    /// A broker on what another one left behind.
+    pub(crate) fn on(storage: MemoryStorage, now: u64) -> Self {
+        let (broker, writers, _) = Broker::open(
+            settings(),
+            Arc::new(storage.clone()),
+            Arc::new(MemoryStorage::new()),
+            now,
+        )
+        .expect("the broker opens");
+        let mut rig = Self {
+            broker,
+            writers,
+            storage,
+            clients: Vec::new(),
+            now,
+            commits: true,
+        };
+        rig.run();
+        rig
+    }
+
+    /// The machine dies and comes back with what was synced.
+    pub(crate) fn crash(self, seed: u64) -> Self {
+        let image = self
+            .storage
+            .crash(seed, trefoil_store::testing::Tear::Nothing);
+        Self::on(image, self.now + 1_000)
+    }
+
+    /// The broker is stopped in good order and started again.
+    pub(crate) fn restart(mut self) -> Self {
+        self.broker.stop(self.now);
+        self.run();
+        Self::on(self.storage.copy(), self.now + 1_000)
+    }
+
+    /// A client with channel 1 open.
+    pub(crate) fn client(&mut self) -> Who {
+        let who = self.guest(&Handshake::plain("/", "guest", "guest"));
+        self.clients[who.0].1.open_channel(1);
+        self.run();
+        self.clients[who.0].1.drain();
+        who
+    }
+
+    /// A client that shakes hands in its own way.
+    pub(crate) fn guest(&mut self, handshake: &Handshake<'_>) -> Who {
+        let peer = Peer {
+            address: SocketAddr::from(([127, 0, 0, 1], 50_000)),
+            local: SocketAddr::from(([127, 0, 0, 1], 5672)),
+            tls: None,
+        };
+        let id = self.broker.connect(peer, self.now);
+        let mut client = Client::new();
+        client.handshake_with(handshake);
+        self.clients.push((Some(id), client, Vec::new()));
+        self.run();
+        Who(self.clients.len() - 1)
+    }
+
+    /// Moves bytes until nobody has any, and commits what the log gathered.
+    pub(crate) fn run(&mut self) {
+        loop {
+            let mut moved = false;
+            for (id, client, rest) in &mut self.clients {
+                let Some(id) = *id else { continue };
+                rest.extend(client.take_output());
+                if !rest.is_empty() {
+                    let used = self.broker.handle_input(id, rest, self.now);
+                    moved |= used > 0;
+                    rest.drain(..used);
+                }
+            }
+            if self.commits {
+                moved |= self.commit();
+            }
+            moved |= self.collect();
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn commit(&mut self) -> bool {
+        let Some((batch, sync)) = self.broker.take_batch() else {
+            return false;
+        };
+        let done = self
+            .writers
+            .durable
+            .commit(&batch, sync)
+            .expect("the storage of this test works");
+        self.broker.handle_committed(done, self.now);
+        true
+    }
+
+    fn collect(&mut self) -> bool {
+        let mut moved = false;
+        while let Some(id) = self.broker.poll_output() {
+            let mut output = Vec::new();
+            let status = self.broker.take_output(id, &mut output, 0);
+            moved |= !output.is_empty() || status.resumed;
+            if let Some((at, client, _)) = self.clients.iter_mut().find(|(at, ..)| *at == Some(id))
+            {
+                client.receive(&output);
+                if status.closed {
+                    *at = None;
+                    self.broker.handle_disconnect(id, self.now);
+                } else if status.notify_when_drained {
+                    self.broker.handle_drained(id, self.now);
+                }
+            }
+        }
+        moved
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&mut self, ms: u64) {
+        let end = self.now + ms;
+        while let Some(at) = self.broker.poll_timeout()
+            && at <= end
+        {
+            self.now = self.now.max(at);
+            self.broker.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = end;
+    }
+
+    /// The client's socket breaks.
+    pub(crate) fn vanish(&mut self, who: Who) {
+        if let Some(id) = self.clients[who.0].0.take() {
+            self.broker.handle_disconnect(id, self.now);
+            self.run();
+        }
+    }
+
+    pub(crate) fn script(&mut self, who: Who) -> &mut Client {
+        &mut self.clients[who.0].1
+    }
+
+    /// Sends a method on channel 1 and gives everything that comes back.
+    pub(crate) fn ask(&mut self, who: Who, method: &Method<'_>) -> Vec<Received> {
+        self.clients[who.0].1.send(1, method);
+        self.run();
+        self.hear(who)
+    }
+
+    /// What a client has heard since.
+    pub(crate) fn hear(&mut self, who: Who) -> Vec<Received> {
+        self.clients[who.0].1.drain()
+    }
+
+    /// The close that answers a method.
+    pub(crate) fn refused(&mut self, who: Who, method: &Method<'_>) -> Closed {
+        let heard = self.ask(who, method);
+        heard
+            .iter()
+            .find_map(Received::closed)
+            .unwrap_or_else(|| panic!("nothing was closed: {heard:?}"))
+    }
+
+    pub(crate) fn declare(&mut self, who: Who, name: &str, durable: bool, arguments: &Table) {
+        let encoded = arguments.encoded();
+        let heard = self.ask(
+            who,
+            &Method::QueueDeclare(declare(name, durable, encoded.table())),
+        );
+        assert!(
+            matches!(
+                heard.first().map(Received::method),
+                Some(Method::QueueDeclareOk(_))
+            ),
+            "{heard:?}"
+        );
+    }
+
+    pub(crate) fn declare_exchange(&mut self, who: Who, name: &str, kind: &str, arguments: &Table) {
+        let encoded = arguments.encoded();
+        let declare = exchange::Declare {
+            ticket: 0,
+            exchange: name,
+            kind,
+            passive: false,
+            durable: true,
+            auto_delete: false,
+            internal: false,
+            no_wait: false,
+            arguments: encoded.table(),
+        };
+        let heard = self.ask(who, &Method::ExchangeDeclare(declare));
+        assert!(
+            matches!(
+                heard.first().map(Received::method),
+                Some(Method::ExchangeDeclareOk(_))
+            ),
+            "{heard:?}"
+        );
+    }
+
+    pub(crate) fn bind(&mut self, who: Who, queue: &str, exchange: &str, routing_key: &str) {
+        let arguments = Table::new();
+        let encoded = arguments.encoded();
+        let bind = queue::Bind {
+            ticket: 0,
+            queue,
+            exchange,
+            routing_key,
+            no_wait: false,
+            arguments: encoded.table(),
+        };
+        let heard = self.ask(who, &Method::QueueBind(bind));
+        assert!(
+            matches!(
+                heard.first().map(Received::method),
+                Some(Method::QueueBindOk(_))
+            ),
+            "{heard:?}"
+        );
+    }
+
+    pub(crate) fn publish(
+        &mut self,
+        who: Who,
+        exchange: &str,
+        key: &str,
+        properties: &Properties<'_>,
+        body: &str,
+    ) {
+        self.clients[who.0]
+            .1
+            .publish(1, exchange, key, properties, body.as_bytes());
+        self.run();
+    }
+
+    pub(crate) fn consume(
+        &mut self,
+        who: Who,
+        queue: &str,
+        tag: &str,
+        no_ack: bool,
+    ) -> Vec<Received> {
+        let arguments = Table::new();
+        let encoded = arguments.encoded();
+        let consume = basic::Consume {
+            ticket: 0,
+            queue,
+            consumer_tag: tag,
+            no_local: false,
+            no_ack,
+            exclusive: false,
+            no_wait: false,
+            arguments: encoded.table(),
+        };
+        self.ask(who, &Method::BasicConsume(consume))
+    }
+
+    pub(crate) fn get(&mut self, who: Who, queue: &str) -> Option<(String, Received)> {
+        let get = basic::Get {
+            ticket: 0,
+            queue,
+            no_ack: true,
+        };
+        let heard = self.ask(who, &Method::BasicGet(get)).into_iter().next()?;
+        let body = String::from_utf8(heard.body()?.to_vec()).ok()?;
+        Some((body, heard))
+    }
+
+    /// Everything in a queue, by `basic.get`.
+    pub(crate) fn drain(&mut self, who: Who, queue: &str) -> Vec<String> {
+        std::iter::from_fn(|| self.get(who, queue).map(|(body, _)| body)).collect()
+    }
+
+    pub(crate) fn confirms(&mut self, who: Who) {
+        self.ask(
+            who,
+            &Method::ConfirmSelect(confirm::Select { no_wait: false }),
+        );
+    }
+
+    pub(crate) fn prefetch(&mut self, who: Who, count: u16, global: bool) {
+        let qos = basic::Qos {
+            prefetch_size: 0,
+            prefetch_count: count,
+            global,
+        };
+        self.ask(who, &Method::BasicQos(qos));
+    }
+}
+
+pub(crate) fn declare<'a>(
+    name: &'a str,
+    durable: bool,
+    arguments: trefoil_amqp::TableRef<'a>,
+) -> queue::Declare<'a> {
+    queue::Declare {
+        ticket: 0,
+        queue: name,
+        passive: false,
+        durable,
+        exclusive: false,
+        auto_delete: false,
+        no_wait: false,
+        arguments,
+    }
+}
+
+pub(crate) fn persistent() -> Properties<'static> {
+    Properties {
+        delivery_mode: Some(2),
+        ..Properties::default()
+    }
+}
+
+/// Bodies of deliveries.
+pub(crate) fn bodies(heard: &[Received]) -> Vec<String> {
+    heard
+        .iter()
+        .filter_map(Received::body)
+        .map(|body| String::from_utf8_lossy(body).into_owned())
+        .collect()
+}
+
+/// Delivery tags and redelivered flags of deliveries.
+pub(crate) fn deliveries(heard: &[Received]) -> Vec<(u64, bool)> {
+    heard
+        .iter()
+        .filter_map(|one| match one.method() {
+            Method::BasicDeliver(deliver) => Some((deliver.delivery_tag, deliver.redelivered)),
+            _ => None,
+        })
+        .collect()
+}
+
+/// A header of a message.
+pub(crate) fn header(received: &Received, name: &str) -> Option<Value> {
+    let content = received.content()?;
+    let value = ContentHeader::new(&content.header).headers()?.get(name)?;
+    value.to_value().ok()
+}

@@ -1,0 +1,122 @@
+//! Transactions: the publishes and settlements of one channel, all at once.
+
+use trefoil_amqp::{ChannelNumber, ContentHeader, Method, method::tx};
+
+use super::{Broker, Failure, publish::Fate};
+use crate::{
+    content::Facts,
+    message::Message,
+    session::{Mode, Settle, Transaction, Until},
+    slab::Key,
+};
+
+impl Broker {
+    /// `tx.select`.
+    pub(super) fn handle_tx_select(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+    ) -> Result<(), Failure> {
+        let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
+        match channel.mode {
+            Mode::Plain => channel.mode = Mode::Transaction(Box::default()),
+            Mode::Transaction(_) => {}
+            Mode::Confirm(_) => {
+                return Err(Failure::precondition(
+                    "cannot switch from confirm to tx mode",
+                ));
+            }
+        }
+        self.answer(session, number, &Method::TxSelectOk(tx::SelectOk {}));
+        Ok(())
+    }
+
+    fn take_transaction(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+    ) -> Result<Transaction, Failure> {
+        let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
+        match &mut channel.mode {
+            Mode::Transaction(transaction) => Ok(std::mem::take(&mut **transaction)),
+            Mode::Plain | Mode::Confirm(_) => {
+                Err(Failure::precondition("channel is not transactional"))
+            }
+        }
+    }
+
+    /// `tx.commit`: answered when everything is as safe as a confirm would say.
+    pub(super) fn handle_tx_commit(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+        now: u64,
+    ) -> Result<(), Failure> {
+        let transaction = self.take_transaction(session, number)?;
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        let mut waits = false;
+        for publish in &transaction.publishes {
+            // The exchange was there when the message was published, and may be gone by now: then it leads nowhere.
+            let Some(exchange) = self.vhost(vhost).topology.exchange_id(&publish.exchange) else {
+                continue;
+            };
+            let message = Message {
+                exchange: &publish.exchange,
+                routing_key: &publish.routing_key,
+                header: &publish.header,
+                body: &publish.body,
+                history: 0,
+            };
+            let facts = Facts::of(ContentHeader::new(&publish.header))?;
+            let fate = self.publish(
+                session,
+                number,
+                vhost,
+                exchange,
+                message,
+                &facts,
+                publish.mandatory,
+                now,
+            )?;
+            waits |= matches!(fate, Fate::Kept(Until::Durable(_) | Until::Written(_)));
+        }
+        for settlement in transaction.settlements {
+            self.settle_all(session, number, &settlement.deliveries, settlement.how, now);
+        }
+        self.log_acknowledgements();
+        self.answer_when_durable(session, number, &Method::TxCommitOk(tx::CommitOk {}), waits);
+        Ok(())
+    }
+
+    /// `tx.rollback`: what was settled waits again, what was published is forgotten.
+    pub(super) fn handle_tx_rollback(
+        &mut self,
+        session: Key,
+        number: ChannelNumber,
+    ) -> Result<(), Failure> {
+        let transaction = self.take_transaction(session, number)?;
+        let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
+        for settlement in transaction.settlements {
+            for delivery in settlement.deliveries {
+                channel.unacked.restore(delivery);
+            }
+        }
+        self.answer(session, number, &Method::TxRollbackOk(tx::RollbackOk {}));
+        Ok(())
+    }
+
+    /// What a channel had settled in a transaction that it did not commit goes back to the queues.
+    pub(super) fn abandon_transaction(&mut self, session: Key, number: ChannelNumber, now: u64) {
+        if let Ok(transaction) = self.take_transaction(session, number) {
+            for settlement in transaction.settlements {
+                self.settle_all(
+                    session,
+                    number,
+                    &settlement.deliveries,
+                    Settle::Requeue,
+                    now,
+                );
+            }
+        }
+    }
+}
