@@ -7,8 +7,8 @@ use thiserror::Error;
 
 use crate::batch::Slot;
 use crate::format::{
-    BadHeader, Own, Position, SEGMENT_HEADER, SPARE, SegmentHeader, VERSION, parse_segment_name,
-    segment_name,
+    BadHeader, Own, Position, RecordHeader, SEGMENT_HEADER, SPARE, SegmentHeader, VERSION,
+    parse_segment_name, segment_name,
 };
 use crate::report::{Damage, Loss, Report};
 use crate::scan::{Item, Scanner};
@@ -194,7 +194,7 @@ fn find_segments(
                     file: entry.name.clone(),
                     at,
                     bytes: SEGMENT_HEADER as u64,
-                    loss: Loss::Header,
+                    loss: Loss::Bookkeeping,
                 });
                 entry.length.max(SEGMENT_HEADER as u64)
             }
@@ -265,118 +265,121 @@ impl Replayer<'_> {
         });
     }
 
-    /// Replays one segment. Gives the end of what is in it.
+    /// Replays one segment. Gives the end of the last record that is good.
     fn segment(&mut self, index: usize, first_told: &mut bool) -> (u64, Ending) {
         let found = &self.found[index];
         let mut scanner = found.scanner();
-        let outcome = loop {
+        let mut end = found.slot.base + SEGMENT_HEADER as u64;
+        let ending = loop {
             match scanner.next() {
                 Item::Record {
                     at,
                     header,
                     payload,
-                } if !header.own => {
-                    self.report.records += 1;
-                    (self.replay)(Position::new(at), header.kind, payload);
-                }
-                Item::Record {
-                    at,
-                    header,
-                    payload,
-                } => match Own::decode(header.kind, payload) {
-                    Some(Own::Mark { durable, first }) => {
-                        self.durable = self.durable.max(durable);
-                        self.first = if *first_told {
-                            self.first.max(first)
-                        } else {
-                            first
-                        };
-                        *first_told = true;
+                } => {
+                    end = at + header.record_len() as u64;
+                    if !header.own {
+                        self.report.records += 1;
+                        (self.replay)(Position::new(at), header.kind, payload);
+                        continue;
                     }
-                    Some(Own::Seal { next }) => {
-                        break (at + header.record_len() as u64, Ending::Sealed(next));
-                    }
-                    None => {}
-                },
-                Item::End { at } => break self.end_of_file(index, at),
-                Item::Bad { at, header } => {
-                    let mut beyond = Beyond::default();
-                    if self.durable <= at {
-                        beyond = self.look_beyond(index, at);
-                    }
-                    if self.durable <= at {
-                        let unfinished = header.is_some() || beyond.records > 0;
-                        if unfinished {
-                            let loss = Loss::Unfinished {
-                                records: beyond.records,
+                    match Own::decode(header.kind, payload) {
+                        Some(Own::Mark { durable, first }) => {
+                            self.durable = self.durable.max(durable);
+                            self.first = if *first_told {
+                                self.first.max(first)
+                            } else {
+                                first
                             };
-                            self.report.damages.push(Damage {
-                                file: found.name(),
-                                at: Position::new(at),
-                                bytes: beyond.bytes,
-                                loss,
-                            });
+                            *first_told = true;
                         }
-                        if (found.length) < found.slot.span {
-                            break self.end_of_file(index, at);
-                        }
-                        break (at, Ending::Tail);
+                        Some(Own::Seal { next }) => break Ending::Sealed(next),
+                        None => {}
                     }
-                    if let Some(header) = header {
-                        let bytes = header.record_len() as u64;
-                        let loss = Loss::Record { kind: header.kind };
-                        self.report.damages.push(Damage {
-                            file: found.name(),
-                            at: Position::new(at),
-                            bytes,
-                            loss,
-                        });
-                        scanner.seek(at + bytes);
-                    } else {
-                        let next = scanner.search(at + 1);
-                        let until = next.unwrap_or_else(|| self.durable.clamp(at, scanner.limit()));
-                        let (at, bytes) = (Position::new(at), until - at);
-                        self.report.damages.push(Damage {
-                            file: found.name(),
-                            at,
-                            bytes,
-                            loss: Loss::Unreadable,
-                        });
-                        match next {
-                            Some(next) => scanner.seek(next),
-                            None => break (until, Ending::Damaged),
-                        }
+                }
+                Item::Bad { at, header } => {
+                    if let Some(ending) = self.gap(index, &mut scanner, at, header) {
+                        break ending;
+                    }
+                }
+                Item::End { at } => {
+                    if let Some(ending) = self.gap(index, &mut scanner, at, None) {
+                        break ending;
                     }
                 }
             }
         };
         for (at, bytes, error) in scanner.unreadable.drain(..) {
-            let damage = Damage {
-                file: found.name(),
-                at: Position::new(at),
-                bytes,
-                loss: Loss::ReadError(error),
-            };
-            self.report.damages.push(damage);
+            self.damage(found, at, bytes, Loss::ReadError(error));
         }
-        outcome
+        (end, ending)
     }
 
-    /// The file ends without a seal.
-    fn end_of_file(&mut self, index: usize, at: u64) -> (u64, Ending) {
+    fn damage(&mut self, found: &Found, at: u64, bytes: u64, loss: Loss) {
+        self.report.damages.push(Damage {
+            file: found.name(),
+            at: Position::new(at),
+            bytes,
+            loss,
+        });
+    }
+
+    /// There is no valid record at `at`. Either the segment ends here, or the scanner is moved to where the next one may be.
+    fn gap(
+        &mut self,
+        index: usize,
+        scanner: &mut Scanner,
+        at: u64,
+        header: Option<RecordHeader>,
+    ) -> Option<Ending> {
         let found = &self.found[index];
-        if found.length < found.slot.span {
-            // Every file has its full length until it is sealed.
-            let bytes = found.slot.end() - at;
-            self.report.damages.push(Damage {
-                file: found.name(),
-                at: Position::new(at),
-                bytes,
-                loss: Loss::Missing,
-            });
-            return (at, Ending::Damaged);
+        // Every file has its full length until it is sealed.
+        let cut = found.length < found.slot.span;
+        if !cut && self.durable <= at {
+            let beyond = self.look_beyond(index, at);
+            if self.durable <= at {
+                if header.is_some() || beyond.records > 0 {
+                    self.damage(
+                        found,
+                        at,
+                        beyond.bytes,
+                        Loss::Unfinished {
+                            records: beyond.records,
+                        },
+                    );
+                }
+                return Some(Ending::Tail);
+            }
         }
-        (at, Ending::Tail)
+        if let Some(header) = header {
+            let bytes = header.record_len() as u64;
+            let loss = if header.own {
+                Loss::Bookkeeping
+            } else {
+                Loss::Record { kind: header.kind }
+            };
+            self.damage(found, at, bytes, loss);
+            scanner.seek(at + bytes);
+            return None;
+        }
+        if let Some(next) = scanner.search(at + 1) {
+            self.damage(found, at, next - at, Loss::Unreadable);
+            scanner.seek(next);
+            return None;
+        }
+        let used = scanner.last_used(at);
+        if used > at {
+            self.damage(found, at, used - at, Loss::Unreadable);
+        }
+        if cut {
+            self.damage(
+                found,
+                found.slot.base + found.length,
+                found.slot.span - found.length,
+                Loss::Cut,
+            );
+        }
+        Some(Ending::Damaged)
     }
 
     /// Looks behind a gap for a mark that says that the gap was durable.

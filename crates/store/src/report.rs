@@ -21,9 +21,8 @@ pub struct Report {
 impl Report {
     /// Whether nothing durable was lost.
     pub fn is_intact(&self) -> bool {
-        self.damages
-            .iter()
-            .all(|damage| matches!(damage.loss, Loss::Unfinished { .. }))
+        let harmless = |loss: &Loss| matches!(loss, Loss::Unfinished { .. } | Loss::Bookkeeping);
+        self.damages.iter().all(|damage| harmless(&damage.loss))
     }
 }
 
@@ -55,10 +54,12 @@ pub enum Loss {
     },
     /// Bytes that are no records, up to the next one.
     Unreadable,
-    /// A file that must be there is not, or ends too early.
+    /// A file that must be there is not.
     Missing,
-    /// The header of a file is damaged. Its records were read all the same.
-    Header,
+    /// A file ends too early. How many of the bytes that are not there were used is not known.
+    Cut,
+    /// The header of a file, a mark or a seal is damaged. No record is lost by that.
+    Bookkeeping,
     /// The disk reported an error while these bytes were read.
     ReadError(String),
 }
@@ -87,10 +88,13 @@ impl fmt::Display for Damage {
             ),
             Loss::Unreadable => write!(f, "{file}: damaged at {at}; {bytes} bytes are lost"),
             Loss::Missing => write!(f, "{file}: missing; {bytes} bytes from {at} on are lost"),
-            Loss::Header => write!(
-                f,
-                "{file}: the header is damaged; the records were read all the same"
-            ),
+            Loss::Cut => write!(f, "{file}: cut at {at}; up to {bytes} bytes are lost"),
+            Loss::Bookkeeping => {
+                write!(
+                    f,
+                    "{file}: damaged at {at}, where no records are; nothing is lost"
+                )
+            }
             Loss::ReadError(error) => {
                 write!(f, "{file}: {bytes} bytes at {at} cannot be read: {error}")
             }

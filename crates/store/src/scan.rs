@@ -57,10 +57,6 @@ impl Scanner {
         }
     }
 
-    pub(crate) fn limit(&self) -> u64 {
-        self.limit
-    }
-
     pub(crate) fn seek(&mut self, at: u64) {
         self.at = at;
     }
@@ -152,6 +148,24 @@ impl Scanner {
             at,
             header,
             payload,
+        }
+    }
+
+    /// The end of the bytes behind `from` that are not 0.
+    pub(crate) fn last_used(&mut self, from: u64) -> u64 {
+        self.at = from;
+        let mut used = from;
+        loop {
+            let at = self.at;
+            let bytes = self.fill(1);
+            if bytes.is_empty() {
+                return used;
+            }
+            let length = bytes.len() as u64;
+            if let Some(last) = bytes.iter().rposition(|byte| *byte != 0) {
+                used = at + last as u64 + 1;
+            }
+            self.at = at + length;
         }
     }
 

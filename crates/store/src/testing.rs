@@ -33,6 +33,7 @@ struct State {
     faults: Faults,
     syncs: u64,
     writes: u64,
+    reads: u64,
 }
 
 #[derive(Debug, Default)]
@@ -162,6 +163,11 @@ impl MemoryStorage {
     /// How often files were synced.
     pub fn syncs(&self) -> u64 {
         self.state().syncs
+    }
+
+    /// How often files were read.
+    pub fn reads(&self) -> u64 {
+        self.state().reads
     }
 
     /// How often files were written to.
@@ -388,7 +394,8 @@ impl MemoryFile {
 
 impl File for MemoryFile {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.state();
+        let mut state = self.state();
+        state.reads += 1;
         if let Some((name, from, length)) = &state.faults.unreadable
             && state.names.get(name) == Some(&self.index)
             && offset < from + length

@@ -5,7 +5,10 @@ use crate::testing::{MemoryStorage, Tear};
 use crate::{Log, Options, Position, Report, WriteError, Writer};
 
 mod basics;
+mod damage;
+mod failures;
 mod model;
+mod spill;
 
 type Records = Vec<(Position, u8, Vec<u8>)>;
 

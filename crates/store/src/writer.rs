@@ -32,7 +32,7 @@ pub enum WriteError {
 /// What [`Writer::maintain`] did.
 #[derive(Debug)]
 pub struct Rest {
-    /// What became durable.
+    /// What became durable, or how the space changed; for [`Log::handle_written`](crate::Log::handle_written).
     pub done: Option<Done>,
     /// There is more to prepare: call again unless there is something to commit.
     pub again: bool,
@@ -106,7 +106,7 @@ impl Writer {
     pub(crate) fn begin(&mut self) -> io::Result<()> {
         let mut open = self.make(self.slot)?;
         if self.options.preallocate {
-            fill(&mut open, FILL_SLICE)?;
+            fill(&mut open, FILL_SLICE.min(self.slot.span))?;
         }
         self.open.push(open);
         Ok(())
@@ -166,19 +166,18 @@ impl Writer {
                 again: false,
             });
         }
-        let mut done = None;
+        let before = self.done();
         if self.durable < self.written {
             self.sync()?;
+            self.close_finished();
             self.remove_released();
-            done = Some(self.done());
         }
         if self.marked < self.durable {
             self.mark()?;
         }
-        Ok(Rest {
-            done,
-            again: self.prepare_slice(),
-        })
+        let again = self.prepare_slice();
+        let done = (self.done() != before).then(|| self.done());
+        Ok(Rest { done, again })
     }
 
     fn check(&self) -> Result<(), WriteError> {
@@ -269,12 +268,15 @@ impl Writer {
             None => self.storage.create(SPARE)?,
         };
         match self.dress(slot, &file, &name) {
-            Ok(filled) => Ok(Open {
-                slot,
-                file,
-                dirty: false,
-                filled,
-            }),
+            Ok(filled) => {
+                self.low_on_space = false;
+                Ok(Open {
+                    slot,
+                    file,
+                    dirty: false,
+                    filled,
+                })
+            }
             Err(error) => {
                 // Its blocks are needed more than it is.
                 let _ = self.storage.remove(SPARE);
@@ -362,7 +364,6 @@ impl Writer {
         match self.make(slot) {
             Ok(open) => {
                 self.next = Some(open);
-                self.low_on_space = false;
             }
             // Any other failure will come again when the segment is needed.
             Err(error) => self.low_on_space = is_full(&error),
