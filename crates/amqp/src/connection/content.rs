@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::Connection;
 use super::channels::Slot;
 use crate::frame::{self, Frame, PREFIX};
-use crate::method::basic::{Ack, Publish as PublishMethod};
+use crate::method::basic::{Ack, Nack, Publish as PublishMethod, Reject};
 use crate::properties::{CLASS_BASIC, HEADER_MIN};
 use crate::{
     ChannelNumber, CloseReason, ContentHeader, Event, Method, MethodId, Publish, ReplyCode,
@@ -13,6 +13,9 @@ use crate::{
 
 /// Bodies announced to be longer than this are nonsense rather than too large: RabbitMQ closes the connection too.
 const BODY_SIZE_SANE: u64 = 512 << 20;
+
+/// The payload of an acknowledgement: class, method, tag, bits.
+const SETTLE_SIZE: usize = 13;
 
 /// A message that has not come whole.
 #[derive(Debug)]
@@ -183,8 +186,6 @@ impl Connection {
     /// general way, which also finds out what is wrong.
     #[inline]
     pub(super) fn poll_common<'a>(&mut self, input: &mut &'a [u8]) -> Option<Event<'a>> {
-        const PUBLISH: [u8; 4] = MethodId::BASIC_PUBLISH.to_bytes();
-        const ACK: [u8; 4] = MethodId::BASIC_ACK.to_bytes();
         let &[frame::METHOD, c0, c1, s0, s1, s2, s3, a, b, c, d] =
             input.first_chunk::<{ PREFIX + 4 }>()?
         else {
@@ -195,27 +196,23 @@ impl Connection {
         if !self.channels.expects_method(channel) {
             return None;
         }
-        match [a, b, c, d] {
-            PUBLISH => self
+        match MethodId::from_bytes([a, b, c, d]) {
+            MethodId::BASIC_PUBLISH => self
                 .poll_whole_publish(input, channel, size)
                 .map(Event::Publish),
-            ACK => {
-                let (frame, rest) = input.split_first_chunk::<{ PREFIX + 14 }>()?;
-                let (fields, &[bits, frame::END]) = frame[PREFIX + 4..].split_first_chunk::<8>()?
+            id @ (MethodId::BASIC_ACK | MethodId::BASIC_NACK | MethodId::BASIC_REJECT) => {
+                let (frame, rest) = input.split_first_chunk::<{ PREFIX + SETTLE_SIZE + 1 }>()?;
+                let (tag, &[bits, frame::END]) = frame[PREFIX + 4..].split_first_chunk::<8>()?
                 else {
                     return None;
                 };
-                if size != 13 {
+                if size as usize != SETTLE_SIZE {
                     return None;
                 }
                 *input = rest;
-                let ack = Ack {
-                    delivery_tag: u64::from_be_bytes(*fields),
-                    multiple: bits & 1 == 1,
-                };
                 Some(Event::Method {
                     channel: ChannelNumber(channel),
-                    method: Method::BasicAck(ack),
+                    method: settlement(id, u64::from_be_bytes(*tag), bits),
                 })
             }
             _ => None,
@@ -267,6 +264,26 @@ impl Connection {
             header: Cow::Borrowed(header),
             body: Cow::Borrowed(body),
         })
+    }
+}
+
+/// What `basic.ack`, `basic.nack` and `basic.reject` have in common: a delivery tag and an octet of bits.
+fn settlement(id: MethodId, delivery_tag: u64, bits: u8) -> Method<'static> {
+    let (first, second) = (bits & 1 != 0, bits & 2 != 0);
+    match id {
+        MethodId::BASIC_ACK => Method::BasicAck(Ack {
+            delivery_tag,
+            multiple: first,
+        }),
+        MethodId::BASIC_NACK => Method::BasicNack(Nack {
+            delivery_tag,
+            multiple: first,
+            requeue: second,
+        }),
+        _ => Method::BasicReject(Reject {
+            delivery_tag,
+            requeue: first,
+        }),
     }
 }
 

@@ -38,6 +38,23 @@ fn session() -> Vec<u8> {
             multiple: false,
         }),
     );
+    for (first, second) in [(false, true), (true, false)] {
+        client.send(
+            1,
+            &Method::BasicNack(basic::Nack {
+                delivery_tag: 2,
+                multiple: first,
+                requeue: second,
+            }),
+        );
+        client.send(
+            1,
+            &Method::BasicReject(basic::Reject {
+                delivery_tag: 3,
+                requeue: first,
+            }),
+        );
+    }
     let publish = basic::Publish {
         ticket: 0,
         exchange: "e",
@@ -72,7 +89,7 @@ fn run(pieces: &[&[u8]]) -> (Vec<String>, Vec<u8>) {
 fn every_split_gives_the_same_events_and_output() {
     let octets = session();
     let whole = run(&[&octets]);
-    assert_eq!(whole.0.len(), 11, "{:?}", whole.0);
+    assert_eq!(whole.0.len(), 15, "{:?}", whole.0);
     for at in 1..octets.len() {
         let (first, second) = octets.split_at(at);
         assert_eq!(run(&[first, second]), whole, "split at {at}");
