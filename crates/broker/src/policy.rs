@@ -135,6 +135,9 @@ impl Policy {
     /// Everything that is wrong with it, in RabbitMQ's words.
     pub fn new(kind: PolicyKind, source: PolicySource<'_>) -> Result<Self, PolicyError> {
         let mut problems = Vec::new();
+        let values = PolicyValues::from_json(kind, source.definition)
+            .map_err(|problem| problems.push(problem))
+            .ok();
         let pattern = Pattern::new(source.pattern)
             .map_err(|error| {
                 problems.push(format!(
@@ -150,9 +153,6 @@ impl Policy {
                 ApplyTo::default()
             }),
         };
-        let values = PolicyValues::from_json(kind, source.definition)
-            .map_err(|problem| problems.push(problem))
-            .ok();
         match (pattern, values, source.definition) {
             (Some(pattern), Some(values), Value::Object(definition)) if problems.is_empty() => {
                 Ok(Self {

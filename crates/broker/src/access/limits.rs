@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use trefoil_amqp::ReplyCode;
 
 use super::Access;
+use crate::arguments::term::json_term;
 
 /// Why limits were not accepted, or which one was reached.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -11,21 +12,23 @@ pub enum LimitError {
     /// Limits are a JSON object.
     #[error("limits should be a dictionary, actually was {0}")]
     NotAnObject(String),
-    /// A limit is an integer.
-    #[error("{name} should be an integer, actually was {value}")]
-    NotAnInteger {
+    /// A limit is a whole number.
+    #[error("{name} should be a number, actually was {value}")]
+    NotANumber {
         /// Which limit.
         name: String,
-        /// What it was.
+        /// What it was, as an Erlang term.
         value: String,
     },
     /// There is no such limit.
-    #[error("Unrecognised terms [{{<<\"{name}\">>,{value}}}] in limits")]
+    #[error("Unrecognised terms [{{<<\"{name}\">>,{value}}}] in {limits}")]
     Unknown {
         /// Which limit.
         name: String,
-        /// What it was.
+        /// What it was, as an Erlang term.
         value: String,
+        /// `limits` of a virtual host, or `user-limits`.
+        limits: &'static str,
     },
     /// Connections to a virtual host.
     #[error(
@@ -80,7 +83,7 @@ impl LimitError {
             | Self::UserConnections { .. }
             | Self::UserChannels { .. } => ReplyCode::NotAllowed,
             Self::NotAnObject(_)
-            | Self::NotAnInteger { .. }
+            | Self::NotANumber { .. }
             | Self::Unknown { .. }
             | Self::VhostQueues { .. } => ReplyCode::PreconditionFailed,
         }
@@ -120,7 +123,7 @@ impl VhostLimits {
             (CONNECTIONS, &mut limits.max_connections),
             (QUEUES, &mut limits.max_queues),
         ];
-        read(json, fields)?;
+        read(json, "limits", fields)?;
         Ok(limits)
     }
 
@@ -145,7 +148,7 @@ impl UserLimits {
             (CONNECTIONS, &mut limits.max_connections),
             (CHANNELS, &mut limits.max_channels),
         ];
-        read(json, fields)?;
+        read(json, "user-limits", fields)?;
         Ok(limits)
     }
 
@@ -159,24 +162,29 @@ impl UserLimits {
     }
 }
 
-fn read(json: &Value, mut fields: [(&str, &mut Option<u64>); 2]) -> Result<(), LimitError> {
+fn read(
+    json: &Value,
+    limits: &'static str,
+    mut fields: [(&str, &mut Option<u64>); 2],
+) -> Result<(), LimitError> {
     let Value::Object(members) = json else {
-        return Err(LimitError::NotAnObject(json.to_string()));
+        return Err(LimitError::NotAnObject(json_term(json)));
     };
     for (name, value) in members {
         let Some((_, field)) = fields.iter_mut().find(|(field, _)| field == name) else {
             return Err(LimitError::Unknown {
                 name: name.clone(),
-                value: value.to_string(),
+                value: json_term(value),
+                limits,
             });
         };
         **field = match (value.as_u64(), value.as_i64()) {
             (Some(limit), _) => Some(limit),
             (None, Some(_)) => None,
             (None, None) => {
-                return Err(LimitError::NotAnInteger {
+                return Err(LimitError::NotANumber {
                     name: name.clone(),
-                    value: value.to_string(),
+                    value: json_term(value),
                 });
             }
         };

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use serde_json::Value as Json;
 use trefoil_amqp::{Table, Value};
 
 /// Whether two arguments are the same to somebody who declares again: integers of any width by value, floats of both
@@ -144,9 +145,30 @@ pub(crate) fn binary_term(bytes: &[u8]) -> String {
     }
 }
 
+/// A JSON value as RabbitMQ prints it.
+pub(crate) fn json_term(value: &Json) -> String {
+    let list = |items: Vec<String>| items.join(",");
+    match value {
+        Json::Null => "null".to_owned(),
+        Json::Bool(truth) => truth.to_string(),
+        Json::Number(number) => match number.as_f64() {
+            Some(float) if number.is_f64() => float_term(float),
+            _ => number.to_string(),
+        },
+        Json::String(text) => binary_term(text.as_bytes()),
+        Json::Array(values) => format!("[{}]", list(values.iter().map(json_term).collect())),
+        Json::Object(members) => {
+            let member = |(key, value): (&String, &Json)| {
+                format!("{} => {}", binary_term(key.as_bytes()), json_term(value))
+            };
+            format!("#{{{}}}", list(members.iter().map(member).collect()))
+        }
+    }
+}
+
 /// The shortest digits that read back as the number; with an exponent where that is shorter, or where the number is so
 /// large that its digits would not all be meant.
-pub(crate) fn float_term(n: f64) -> String {
+fn float_term(n: f64) -> String {
     if !n.is_finite() {
         return n.to_string();
     }

@@ -191,7 +191,7 @@ pub enum ParameterMeaning {
     /// Limits of its virtual host.
     VhostLimits(VhostLimits),
     /// An operator policy.
-    OperatorPolicy(Policy),
+    OperatorPolicy(Box<Policy>),
     /// A parameter.
     Plain,
 }
@@ -247,7 +247,7 @@ impl ParameterDefinition {
                 };
                 definition
                     .to_policy(PolicyKind::Operator)
-                    .map(ParameterMeaning::OperatorPolicy)
+                    .map(|policy| ParameterMeaning::OperatorPolicy(Box::new(policy)))
             }
             _ => Ok(ParameterMeaning::Plain),
         }

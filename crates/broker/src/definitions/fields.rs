@@ -34,7 +34,10 @@ impl<'a> Fields<'a> {
 
     /// A member that is there, null or not.
     pub(super) fn any(&self, name: &str) -> Result<Value, DefinitionsError> {
-        self.members.get(name).cloned().ok_or_else(|| self.missing(name))
+        self.members
+            .get(name)
+            .cloned()
+            .ok_or_else(|| self.missing(name))
     }
 
     fn wrong<T>(&self, name: &str, what: &str, value: &Value) -> Result<T, DefinitionsError> {
@@ -91,12 +94,18 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An object; an empty array too, which is what an empty one looked like in old exports.
+    /// An object; also as an array of names with values, which is how RabbitMQ prints some of them.
     pub(super) fn object(&self, name: &str) -> Result<Map<String, Value>, DefinitionsError> {
         match self.value(name) {
             None => Ok(Map::new()),
             Some(Value::Object(members)) => Ok(members.clone()),
-            Some(Value::Array(values)) if values.is_empty() => Ok(Map::new()),
+            Some(Value::Array(pairs)) => pairs
+                .iter()
+                .map(|pair| match pair.as_array().map(Vec::as_slice) {
+                    Some([Value::String(name), value]) => Ok((name.clone(), value.clone())),
+                    _ => self.wrong(name, "an object", pair),
+                })
+                .collect(),
             Some(other) => self.wrong(name, "an object", other),
         }
     }

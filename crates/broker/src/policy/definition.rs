@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::PolicyKind;
 use crate::arguments::{
     ConfirmLevel, DeadLetterStrategy, Overflow, QueueType, parse_age,
-    term::{binary_term, float_term},
+    term::{binary_term, json_term},
 };
 
 /// Everything that is wrong with a policy.
@@ -288,26 +288,5 @@ pub(super) fn stricter(one: Option<i64>, other: Option<i64>) -> Option<i64> {
     match (one, other) {
         (Some(one), Some(other)) => Some(stricter_limit(one, other)),
         (one, other) => one.or(other),
-    }
-}
-
-/// A JSON value as RabbitMQ prints it.
-fn json_term(value: &Value) -> String {
-    let list = |items: Vec<String>| items.join(",");
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Number(number) => match number.as_f64() {
-            Some(float) if number.is_f64() => float_term(float),
-            _ => number.to_string(),
-        },
-        Value::String(text) => binary_term(text.as_bytes()),
-        Value::Array(values) => format!("[{}]", list(values.iter().map(json_term).collect())),
-        Value::Object(members) => {
-            let member = |(key, value): (&String, &Value)| {
-                format!("{} => {}", binary_term(key.as_bytes()), json_term(value))
-            };
-            format!("#{{{}}}", list(members.iter().map(member).collect()))
-        }
     }
 }
