@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use trefoil_amqp::{
-    ContentHeader, Method, Properties, Table, Value,
+    ContentHeader, Method, Properties, Table, TableRef, Value,
     method::{basic, confirm, exchange, queue},
     testing::{Client, Closed, Handshake, Received},
 };
@@ -82,7 +82,7 @@ impl Rig {
     pub(crate) fn crash(self, seed: u64) -> Self {
         let image = self
             .storage
-            .crash(seed, trefoil_store::testing::Tear::Nothing);
+            .crash(seed, trefoil_store::testing::Tear::Sector);
         Self::on(image, self.now + 1_000)
     }
 
@@ -220,10 +220,10 @@ impl Rig {
     }
 
     pub(crate) fn declare(&mut self, who: Who, name: &str, durable: bool, arguments: &Table) {
-        let encoded = arguments.encoded();
+        let octets = octets(&arguments);
         let heard = self.ask(
             who,
-            &Method::QueueDeclare(declare(name, durable, encoded.table())),
+            &Method::QueueDeclare(declare(name, durable, TableRef::from_bytes(&octets))),
         );
         assert!(
             matches!(
@@ -235,7 +235,7 @@ impl Rig {
     }
 
     pub(crate) fn declare_exchange(&mut self, who: Who, name: &str, kind: &str, arguments: &Table) {
-        let encoded = arguments.encoded();
+        let octets = octets(&arguments);
         let declare = exchange::Declare {
             ticket: 0,
             exchange: name,
@@ -245,7 +245,7 @@ impl Rig {
             auto_delete: false,
             internal: false,
             no_wait: false,
-            arguments: encoded.table(),
+            arguments: TableRef::from_bytes(&octets),
         };
         let heard = self.ask(who, &Method::ExchangeDeclare(declare));
         assert!(
@@ -259,14 +259,14 @@ impl Rig {
 
     pub(crate) fn bind(&mut self, who: Who, queue: &str, exchange: &str, routing_key: &str) {
         let arguments = Table::new();
-        let encoded = arguments.encoded();
+        let octets = octets(&arguments);
         let bind = queue::Bind {
             ticket: 0,
             queue,
             exchange,
             routing_key,
             no_wait: false,
-            arguments: encoded.table(),
+            arguments: TableRef::from_bytes(&octets),
         };
         let heard = self.ask(who, &Method::QueueBind(bind));
         assert!(
@@ -300,7 +300,7 @@ impl Rig {
         no_ack: bool,
     ) -> Vec<Received> {
         let arguments = Table::new();
-        let encoded = arguments.encoded();
+        let octets = octets(&arguments);
         let consume = basic::Consume {
             ticket: 0,
             queue,
@@ -309,7 +309,7 @@ impl Rig {
             no_ack,
             exclusive: false,
             no_wait: false,
-            arguments: encoded.table(),
+            arguments: TableRef::from_bytes(&octets),
         };
         self.ask(who, &Method::BasicConsume(consume))
     }
@@ -320,7 +320,8 @@ impl Rig {
             queue,
             no_ack: true,
         };
-        let heard = self.ask(who, &Method::BasicGet(get)).into_iter().next()?;
+        let answers = self.ask(who, &Method::BasicGet(get));
+        let heard = answers.into_iter().find(|one| one.body().is_some())?;
         let body = String::from_utf8(heard.body()?.to_vec()).ok()?;
         Some((body, heard))
     }
@@ -350,7 +351,7 @@ impl Rig {
 pub(crate) fn declare<'a>(
     name: &'a str,
     durable: bool,
-    arguments: trefoil_amqp::TableRef<'a>,
+    arguments: TableRef<'a>,
 ) -> queue::Declare<'a> {
     queue::Declare {
         ticket: 0,
@@ -396,4 +397,11 @@ pub(crate) fn header(received: &Received, name: &str) -> Option<Value> {
     let content = received.content()?;
     let value = ContentHeader::new(&content.header).headers()?.get(name)?;
     value.to_value().ok()
+}
+
+/// A table as it stands on the wire, without its length.
+pub(crate) fn octets(table: &Table) -> Vec<u8> {
+    let mut octets = Vec::new();
+    table.encode(&mut octets);
+    octets
 }
