@@ -348,7 +348,7 @@ proptest! {
         let found = rewrite::with_headers(header, &Table::new().with("a", 1i32));
         prop_assert_eq!(found, with_table(&build(&left), properties));
 
-        let mut left = fields.clone();
+        let mut left = fields;
         if let Some(at) = left.iter().position(|(name, _)| name == "BCC") {
             left.remove(at);
         }
