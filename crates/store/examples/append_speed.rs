@@ -61,6 +61,7 @@ fn append(root: &std::path::Path, length: usize) -> Outcome {
         busy += start.elapsed();
         if let Some(batch) = log.take_batch() {
             log.handle_written(writer.commit(&batch, false)?);
+            writer.tidy();
         }
     }
     let each = busy.as_nanos() as f64 / count as f64;
@@ -129,6 +130,8 @@ fn throughput(root: &std::path::Path) -> Outcome {
                 let begin = Instant::now();
                 log.handle_written(writer.commit(&batch, true)?);
                 slowest = slowest.max(begin.elapsed());
+                writer.tidy();
+
                 commits += 1;
             }
         }
@@ -163,10 +166,12 @@ fn replay_and_drain(root: &std::path::Path) -> Outcome {
                 && let Some(batch) = log.take_batch()
             {
                 log.handle_written(writer.commit(&batch, false)?);
+                writer.tidy();
             }
         }
         if let Some(batch) = log.take_batch() {
             log.handle_written(writer.commit(&batch, true)?);
+            writer.tidy();
         }
         let start = Instant::now();
         for at in &positions {
@@ -212,6 +217,7 @@ fn spill(root: &std::path::Path) -> Outcome {
             && let Some(batch) = log.take_batch()
         {
             log.handle_written(writer.commit(&batch, false)?);
+            writer.tidy();
         }
     }
     let each = start.elapsed().as_nanos() as f64 / f64::from(count);

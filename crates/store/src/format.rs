@@ -178,18 +178,18 @@ pub(crate) fn encode_record(
     debug_assert!(length <= PAYLOAD_MAX && length == parts.iter().map(|part| part.len()).sum());
     let word = length as u32 | if own { OWN } else { 0 };
     let x = mix(position, word, kind);
-    let crc = parts
-        .iter()
-        .fold(x as u32, |crc, part| crc32c::crc32c_append(crc, part));
-    let check = (x >> 40) as u32;
-    let mut header = [0; RECORD_HEADER];
-    header[..4].copy_from_slice(&word.to_le_bytes());
-    header[4..8].copy_from_slice(&(check << 8 | u32::from(kind)).to_le_bytes());
-    header[8..].copy_from_slice(&crc.to_le_bytes());
-    out.extend_from_slice(&header);
+    let start = out.len();
+    out.extend_from_slice(&[0; RECORD_HEADER]);
     for part in parts {
         out.extend_from_slice(part);
     }
+    // Over the copy, which lies in one piece and in the cache.
+    let crc = crc32c::crc32c_append(x as u32, &out[start + RECORD_HEADER..]);
+    let check = (x >> 40) as u32;
+    let header = &mut out[start..start + RECORD_HEADER];
+    header[..4].copy_from_slice(&word.to_le_bytes());
+    header[4..8].copy_from_slice(&(check << 8 | u32::from(kind)).to_le_bytes());
+    header[8..].copy_from_slice(&crc.to_le_bytes());
 }
 
 /// What a record of the log's own says.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::Options;
 use crate::batch::Slot;
 use crate::format::{
     BadHeader, Own, Position, RecordHeader, SEGMENT_HEADER, SPARE, SegmentHeader, VERSION,
@@ -13,8 +14,8 @@ use crate::format::{
 use crate::report::{Damage, Loss, Report};
 use crate::scan::{Item, Scanner};
 use crate::segments::Segment;
-use crate::storage::{Entry, File, Storage, read_full, write_all};
-use crate::{Options, Writer};
+use crate::storage::{Entry, File, Storage, is_full, read_full};
+use crate::writer::{Seal, Writer};
 
 /// Why a log cannot be opened. Damage is no reason: it is reported.
 #[derive(Debug, Error)]
@@ -109,7 +110,7 @@ pub(crate) fn recover(
         report: &mut report,
         replay,
     };
-    let (ends, tail) = replayer.run();
+    let (read, tail) = replayer.run();
     let first = replayer.first;
     report.damages.retain(|damage| damage.at.get() >= first);
     if let Some(oldest) = found.first().filter(|oldest| first < oldest.slot.base) {
@@ -122,7 +123,7 @@ pub(crate) fn recover(
         };
         report.damages.insert(0, damage);
     }
-    finish(storage, options, &found, ends, tail, first, fresh).map(|(segments, writer)| Recovered {
+    finish(storage, options, &found, read, tail, first, fresh).map(|(segments, writer)| Recovered {
         segments,
         writer,
         report,
@@ -215,6 +216,14 @@ fn find_segments(
     Ok(found)
 }
 
+/// What was read of a segment.
+struct Read {
+    /// End of the last record that is good.
+    end: u64,
+    /// How many records of the owner there are.
+    records: u64,
+}
+
 struct Replayer<'a> {
     found: &'a [Found],
     /// Everything before this was durable, as far as marks were seen.
@@ -227,8 +236,8 @@ struct Replayer<'a> {
 
 impl Replayer<'_> {
     /// Replays everything. Gives the ends of the segments that were read, and how the last of them ended.
-    fn run(&mut self) -> (Vec<u64>, Ending) {
-        let mut ends = Vec::new();
+    fn run(&mut self) -> (Vec<Read>, Ending) {
+        let mut read = Vec::new();
         let mut ending = Ending::Tail;
         self.first = self.found.first().map_or(0, |oldest| oldest.slot.base);
         let mut first_told = false;
@@ -239,9 +248,13 @@ impl Replayer<'_> {
                 self.missing(next, segment.slot.base);
             }
             self.report.segments += 1;
+            let before = self.report.records;
             let (end, how) = self.segment(index, &mut first_told);
             self.report.bytes += end - segment.slot.base;
-            ends.push(end);
+            read.push(Read {
+                end,
+                records: self.report.records - before,
+            });
             ending = how;
             if matches!(ending, Ending::Tail) {
                 break;
@@ -252,7 +265,7 @@ impl Replayer<'_> {
             let span = last.slot.span;
             self.missing(*next, next.saturating_add(span));
         }
-        (ends, ending)
+        (read, ending)
     }
 
     fn missing(&mut self, from: u64, until: u64) {
@@ -434,74 +447,65 @@ fn finish(
     storage: &Arc<dyn Storage>,
     options: &Options,
     found: &[Found],
-    ends: Vec<u64>,
+    read: Vec<Read>,
     tail: Ending,
     first: u64,
     fresh: u64,
 ) -> Result<(VecDeque<Segment>, Writer), OpenError> {
     // Segments at the end without any record: made ahead, or begun by a write that was not finished.
-    let empty = |index: &usize| ends[*index] == found[*index].slot.base + SEGMENT_HEADER as u64;
-    let mut kept = ends.len();
-    while kept > 0 && empty(&(kept - 1)) {
+    let empty = |index: usize| read[index].end == found[index].slot.base + SEGMENT_HEADER as u64;
+    let mut kept = read.len();
+    while kept > 0 && empty(kept - 1) {
         kept -= 1;
     }
     // From the back, so that a crash in between leaves what this recovery would do again.
-    for segment in found[kept..].iter().rev().chain(
-        found
-            .iter()
-            .take(kept)
-            .filter(|segment| segment.slot.base < first),
-    ) {
+    let outdated = found[..kept]
+        .iter()
+        .filter(|segment| segment.slot.base < first);
+    for segment in found[kept..].iter().rev().chain(outdated) {
         let name = segment.name();
-        storage
-            .remove(&name)
-            .map_err(failed(format!("remove {name}")))?;
+        let removed = storage.remove(&name);
+        removed.map_err(failed(format!("remove {name}")))?;
     }
-    storage
-        .sync_directory()
-        .map_err(failed("sync the directory of the log"))?;
+    let synced = storage.sync_directory();
+    synced.map_err(failed("sync the directory of the log"))?;
 
     let last = kept
         .checked_sub(1)
-        .map(|index| (&found[index], ends[index]));
+        .map(|index| (&found[index], read[index].end));
     let sealed_next = match &tail {
-        Ending::Sealed(next) if kept == ends.len() => Some(*next),
+        Ending::Sealed(next) if kept == read.len() => Some(*next),
         // The segment before those that were removed ends with a seal, or is damaged up to its end.
         _ => last.and_then(|(segment, end)| sealed(segment, end)),
     };
     let base = sealed_next.unwrap_or(fresh);
-    let slot = Slot {
-        base,
-        span: u64::from(options.segment_size.max(Options::SEGMENT_MIN)),
-    };
-    let mut writer = Writer::new(Arc::clone(storage), options.clone(), slot, None);
-    writer
-        .begin()
-        .map_err(failed(format!("make {}", segment_name(base))))?;
-    if let Some((segment, end)) = last
-        && sealed_next.is_none()
-    {
-        let mut seal = Vec::new();
-        Own::Seal { next: base }.encode(&mut seal, end);
-        let sealed = write_all(segment.file.as_ref(), &seal, end - segment.slot.base)
-            .and_then(|()| segment.file.sync_data())
-            // The seal is durable before what is behind it goes: a short file without a seal is a damaged one.
-            .and_then(|()| {
-                segment
-                    .file
-                    .truncate(end - segment.slot.base + seal.len() as u64)
-            });
-        sealed.map_err(failed(format!("seal {}", segment.name())))?;
+    let span = u64::from(options.segment_size.max(Options::SEGMENT_MIN));
+    let seal = last
+        .filter(|_| sealed_next.is_none())
+        .map(|(segment, end)| Seal {
+            file: Arc::clone(&segment.file),
+            base: segment.slot.base,
+            at: end,
+            next: base,
+        });
+    let mut writer = Writer::new(
+        Arc::clone(storage),
+        options.clone(),
+        Slot { base, span },
+        seal,
+    );
+    match writer.begin() {
+        // What is there can be read all the same, and may be what is to go to make space.
+        Err(error) if is_full(&error) => {}
+        begun => begun.map_err(failed(format!("make {}", segment_name(base))))?,
     }
-    let segments = found
+    let kept = found
         .iter()
-        .zip(ends)
+        .zip(read)
         .take(kept)
         .filter(|(segment, _)| segment.slot.base >= first);
-    let segments = segments
-        .map(|(segment, end)| Segment::new(segment.slot, end))
-        .collect();
-    Ok((segments, writer))
+    let segments = kept.map(|(segment, read)| Segment::new(segment.slot, read.end, read.records));
+    Ok((segments.collect(), writer))
 }
 
 /// What the seal says that ends at `end`.

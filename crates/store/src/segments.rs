@@ -13,6 +13,8 @@ pub(crate) struct Segment {
     pub(crate) slot: Slot,
     /// End of the last record.
     pub(crate) end: u64,
+    /// Bytes of a record, for references to records whose length is not known.
+    average: u64,
     /// References that are held.
     live: u64,
     /// References that were ever held since there were none.
@@ -23,10 +25,13 @@ pub(crate) struct Segment {
 }
 
 impl Segment {
-    pub(crate) fn new(slot: Slot, end: u64) -> Segment {
+    /// `records`: how many there are in it, as a recovery counted them.
+    pub(crate) fn new(slot: Slot, end: u64, records: u64) -> Segment {
+        let average = (end - slot.base) / records.max(1);
         Segment {
             slot,
             end,
+            average,
             live: 0,
             referenced: 0,
             bytes: 0,
@@ -101,7 +106,7 @@ impl Segments {
     }
 
     pub(crate) fn begin(&mut self, slot: Slot, start: u64) {
-        self.list.push_back(Segment::new(slot, start));
+        self.list.push_back(Segment::new(slot, start, 0));
     }
 
     #[inline]
@@ -137,11 +142,9 @@ impl Segments {
             let segment = &mut self.list[index];
             segment.live += u64::from(count);
             segment.referenced += u64::from(count);
-            // Unknown after a restart: then all of the segment counts as soon as a part of it is needed.
-            segment.bytes = match length {
-                Some(length) => (segment.bytes + length as u64).min(segment.size()),
-                None => segment.size(),
-            };
+            // After a restart lengths are not known; averages go wrong where large and small records mix, which costs some copying.
+            let bytes = length.map_or(segment.average * u64::from(count), |length| length as u64);
+            segment.bytes = (segment.bytes + bytes).min(segment.size());
             self.live += u64::from(count);
         }
     }

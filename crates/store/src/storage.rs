@@ -77,3 +77,11 @@ pub(crate) fn read_full(file: &dyn File, into: &mut [u8], offset: u64) -> io::Re
     }
     Ok(filled)
 }
+
+/// Whether there is no space, and there may be later.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

@@ -63,6 +63,7 @@ impl Opened {
     fn commit(&mut self, sync: bool) -> Result<(), WriteError> {
         if let Some(batch) = self.log.take_batch() {
             let done = self.writer.commit(&batch, sync)?;
+            self.writer.tidy();
             self.log.handle_written(done);
         }
         Ok(())

@@ -7,7 +7,7 @@ use thiserror::Error;
 use crate::Options;
 use crate::batch::{Batch, Done, Slot};
 use crate::format::{MARK_LEN, Own, SEAL_LEN, SEGMENT_HEADER, SPARE, SegmentHeader, segment_name};
-use crate::storage::{File, Storage, write_all};
+use crate::storage::{File, Storage, is_full, write_all};
 
 /// How much is filled with zeros at once, when there is nothing else to do.
 const FILL_SLICE: u64 = 256 << 10;
@@ -49,6 +49,27 @@ struct Open {
     filled: u64,
 }
 
+/// A seal that is to be written where the records of a segment end.
+#[derive(Debug)]
+pub(crate) struct Seal {
+    pub(crate) file: Arc<dyn File>,
+    pub(crate) base: u64,
+    pub(crate) at: u64,
+    pub(crate) next: u64,
+}
+
+impl Seal {
+    fn write(&self) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(SEAL_LEN);
+        Own::Seal { next: self.next }.encode(&mut bytes, self.at);
+        let offset = self.at - self.base;
+        write_all(self.file.as_ref(), &bytes, offset)?;
+        self.file.sync_data()?;
+        // The seal is durable before what is behind it goes: a short file without a seal is a damaged one.
+        self.file.truncate(offset + bytes.len() as u64)
+    }
+}
+
 /// The back of a log: one thread owns it, and waits in it.
 #[derive(Debug)]
 pub struct Writer {
@@ -60,6 +81,8 @@ pub struct Writer {
     next: Option<Open>,
     /// A file to make a segment of, under its provisional name.
     spare: Option<Arc<dyn File>>,
+    /// The seal that the last segment of the recovery needs as soon as the next one is there.
+    seal: Option<Seal>,
     slot: Slot,
     written: u64,
     durable: u64,
@@ -77,7 +100,7 @@ impl Writer {
         storage: Arc<dyn Storage>,
         options: Options,
         slot: Slot,
-        spare: Option<Arc<dyn File>>,
+        seal: Option<Seal>,
     ) -> Writer {
         let start = slot.base + SEGMENT_HEADER as u64;
         Writer {
@@ -85,7 +108,8 @@ impl Writer {
             options,
             open: Vec::new(),
             next: None,
-            spare,
+            spare: None,
+            seal,
             slot,
             written: start,
             durable: start,
@@ -104,15 +128,17 @@ impl Writer {
 
     /// Makes the first segment.
     pub(crate) fn begin(&mut self) -> io::Result<()> {
-        let mut open = self.make(self.slot)?;
-        if self.options.preallocate {
-            fill(&mut open, FILL_SLICE.min(self.slot.span))?;
+        self.ensure(self.slot)?;
+        let span = self.slot.span;
+        match self.open.last_mut() {
+            Some(open) if self.options.preallocate => fill(open, FILL_SLICE.min(span)),
+            _ => Ok(()),
         }
-        self.open.push(open);
-        Ok(())
     }
 
-    /// Writes the batch, and syncs it and everything before it if `sync` says so. Segments that nobody needs go afterwards.
+    /// Writes the batch, and syncs it and everything before it if `sync` says so.
+    ///
+    /// The caller hands the result to the front at once, and then calls [`Writer::tidy`].
     ///
     /// # Errors
     ///
@@ -148,9 +174,16 @@ impl Writer {
             self.sync()?;
         }
         self.close_finished();
-        self.remove_released();
-        self.prepare_if_late();
         Ok(self.done())
+    }
+
+    /// To be called after every commit whose result was handed over: removes the segments that nobody needs any more, and makes the next
+    /// one when it is time. Most of the time there is nothing to do; confirms need not wait when there is.
+    pub fn tidy(&mut self) {
+        if self.failed.is_none() {
+            self.remove_released();
+            self.prepare_if_late();
+        }
     }
 
     /// To be called when there is nothing to commit: makes durable what was only written, and prepares the next segment in small steps.
@@ -170,8 +203,8 @@ impl Writer {
         if self.durable < self.written {
             self.sync()?;
             self.close_finished();
-            self.remove_released();
         }
+        self.tidy();
         if self.marked < self.durable {
             self.mark()?;
         }
@@ -230,15 +263,18 @@ impl Writer {
 
     /// Has the segment's file open, and made if it is not there.
     fn ensure(&mut self, slot: Slot) -> io::Result<()> {
-        if self.open.iter().any(|open| open.slot.base == slot.base) {
-            return Ok(());
+        if !self.open.iter().any(|open| open.slot.base == slot.base) {
+            let open = match self.next.take() {
+                Some(next) if next.slot == slot => next,
+                _ => self.make(slot)?,
+            };
+            self.slot = slot;
+            self.open.push(open);
         }
-        let open = match self.next.take() {
-            Some(next) if next.slot == slot => next,
-            _ => self.make(slot)?,
-        };
-        self.slot = slot;
-        self.open.push(open);
+        if let Some(seal) = &self.seal {
+            seal.write()?;
+            self.seal = None;
+        }
         Ok(())
     }
 
@@ -345,7 +381,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the next segment when the current one is used by three quarters and there was no time for it before.
+    /// Makes the next segment when the current one is used by three quarters and there was no idle time for it before.
     fn prepare_if_late(&mut self) {
         if self.written.saturating_sub(self.slot.base) > self.slot.span / 4 * 3 {
             self.prepare();
@@ -433,11 +469,4 @@ fn fill(open: &mut Open, until: u64) -> io::Result<()> {
         open.filled = until;
     }
     Ok(())
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }

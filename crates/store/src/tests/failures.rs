@@ -16,6 +16,7 @@ fn a_full_disk_loses_nothing_and_is_told_before_it_hurts() {
             Ok(done) => {
                 low |= done.is_low_on_space();
                 opened.log.handle_written(done);
+                opened.writer.tidy();
             }
             Err(WriteError::Full(text)) => {
                 assert!(
@@ -134,6 +135,7 @@ fn segments_go_from_the_front_after_what_made_them_useless_is_durable() {
     assert!(opened.log.read(positions[0]).is_err());
     let done = opened.writer.commit(&batch, false).unwrap();
     opened.log.handle_written(done);
+    opened.writer.tidy();
     assert_eq!(storage.contents().len(), segments, "not durable yet");
     let rest = opened.writer.maintain().unwrap();
     opened.log.handle_written(rest.done.unwrap());
@@ -155,10 +157,7 @@ fn nothing_goes_before_the_owner_has_counted_what_it_found() {
     }
     opened.commit(true).unwrap();
     let mut found = 0;
-    let (mut log, ..) = Log::open(Arc::new(storage.clone()), small(), &mut |_, _, _| {
-        found += 1
-    })
-    .unwrap();
+    let (mut log, ..) = Log::open(Arc::new(storage), small(), &mut |_, _, _| found += 1).unwrap();
     assert_eq!(found, 60);
     assert!(log.take_batch().is_none());
     log.append(1, &[b"more"]);
@@ -333,4 +332,40 @@ fn a_directory_works_as_the_memory_does() {
             assert_eq!(log.read(*at).unwrap(), (*kind, &payload[..]));
         }
     }
+}
+
+#[test]
+fn a_log_opens_on_a_full_disk_and_goes_on_when_there_is_space() {
+    let storage = MemoryStorage::new();
+    let mut opened = open(&storage, &small());
+    for i in 0..30 {
+        opened.append(i, &[i; 100]);
+        opened.commit(true).unwrap();
+    }
+    // The beginning of a write that is never finished.
+    opened.append(9, &[9; 500]);
+    let batch = opened.log.take_batch().unwrap();
+    storage.fail_write(0);
+    opened.writer.commit(&batch, true).unwrap_err();
+    opened.records.pop();
+    storage.set_capacity(Some(storage.used() - 1024));
+    let mut again = open(&storage, &small());
+    assert_eq!(again.records, opened.records);
+    again.check_reads();
+    again.append(2, b"more");
+    let batch = again.log.take_batch().unwrap();
+    assert!(matches!(
+        again.writer.commit(&batch, true),
+        Err(WriteError::Full(_))
+    ));
+    assert_eq!(open(&storage.copy(), &small()).records, opened.records);
+    storage.set_capacity(None);
+    again
+        .log
+        .handle_written(again.writer.commit(&batch, true).unwrap());
+    let last = open(&storage, &small());
+    assert_eq!(
+        (last.records, last.report.damages),
+        (again.records, Vec::new())
+    );
 }

@@ -15,6 +15,7 @@ enum Step {
         sync: bool,
     },
     Maintain,
+    Tidy,
     /// Releases one of the records that are still needed.
     Release(usize),
     /// Releases the oldest that are needed.
@@ -43,6 +44,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         30 => (any::<u8>(), length).prop_map(|(kind, length)| Step::Append { kind, length }),
         16 => any::<bool>().prop_map(|sync| Step::Commit { sync }),
         4 => Just(Step::Maintain),
+        12 => Just(Step::Tidy),
         8 => any::<usize>().prop_map(Step::Release),
         6 => (0..8_usize).prop_map(Step::ReleaseOldest),
         4 => Just(Step::Clean),
@@ -123,6 +125,7 @@ impl World {
                 self.append(kind, (0..length).map(|_| random.next_u64() as u8).collect());
             }
             Step::Commit { sync } => self.commit(sync),
+            Step::Tidy => self.writer.tidy(),
             Step::Maintain => match self.writer.maintain() {
                 Ok(rest) => {
                     if let Some(done) = rest.done {
@@ -202,10 +205,14 @@ impl World {
                     matches!(self.writer.commit(&batch, sync), Err(WriteError::Failed(_))),
                     "it stays failed"
                 );
-                self.reopen(
-                    self.storage.crash(batch.end().get(), Tear::Sector),
-                    self.durable,
-                );
+                let end = batch.end().get();
+                // The process may die without the machine: then all that was written is there.
+                let image = if end % 2 == 0 {
+                    self.storage.copy()
+                } else {
+                    self.storage.crash(end, Tear::Sector)
+                };
+                self.reopen(image, self.durable);
             }
         }
     }
