@@ -8,7 +8,7 @@
 //!    u8     u16       u32           size octets        u8
 //! ```
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 pub(crate) const METHOD: u8 = 1;
 pub(crate) const HEADER: u8 = 2;
@@ -116,13 +116,33 @@ impl fmt::Display for Snippet<'_> {
         };
         let shown = &self.payload[..self.payload.len().min(SHOWN)];
         write!(f, "type {}, {which} octets = ", self.kind)?;
-        let is_text = !shown.is_empty() && shown.iter().all(|octet| matches!(octet, b' '..=b'~'));
-        if is_text {
-            write!(f, "<<\"{}\">>", shown.escape_ascii())
-        } else {
-            Octets(shown).fmt(f)
+        match std::str::from_utf8(shown) {
+            Ok(text) if !text.is_empty() && text.chars().all(is_shown_as_text) => {
+                write_text(f, text)
+            }
+            _ => Octets(shown).fmt(f),
         }
     }
+}
+
+fn is_shown_as_text(character: char) -> bool {
+    matches!(character, ' '..='~' | '\t' | '\n' | '\r')
+}
+
+/// Text between quotes, as Erlang prints it.
+fn write_text(f: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
+    f.write_str("<<\"")?;
+    for character in text.chars() {
+        match character {
+            '"' => f.write_str("\\\"")?,
+            '\\' => f.write_str("\\\\")?,
+            '\t' => f.write_str("\\t")?,
+            '\n' => f.write_str("\\n")?,
+            '\r' => f.write_str("\\r")?,
+            other => f.write_char(other)?,
+        }
+    }
+    f.write_str("\">>")
 }
 
 /// Octets as a list of numbers.

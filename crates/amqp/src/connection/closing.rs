@@ -99,7 +99,7 @@ impl Connection {
         now: u64,
     ) -> Event<'static> {
         let text = match error {
-            Malformed::NotUtf8 { .. } => "malformed UTF-8 in short string".to_owned(),
+            Malformed::NotUtf8 { .. } => "Malformed UTF-8 in shortstr".to_owned(),
             Malformed::Truncated { .. } | Malformed::TrailingOctets { .. } => {
                 format!(
                     "cannot decode {}",

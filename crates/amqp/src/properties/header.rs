@@ -81,8 +81,11 @@ impl Property {
 pub struct PropertyFlags(u16);
 
 impl PropertyFlags {
-    /// The two lowest bits belong to no property; the lowest announces another word of flags.
-    const UNKNOWN: u16 = 0b11;
+    /// Announces another word of flags. The bit above it belongs to no property either; as RabbitMQ does, it is left to
+    /// mean nothing.
+    const CONTINUATION: u16 = 1;
+    /// The two bits without a property.
+    const UNUSED: u16 = 0b11;
 
     /// The flags of a header.
     pub const fn from_bits(bits: u16) -> Self {
@@ -175,11 +178,11 @@ impl<'a> ContentHeader<'a> {
             return Err(Malformed::Truncated { offset: 0 });
         }
         let flags = self.flags();
-        if flags.0 & PropertyFlags::UNKNOWN != 0 {
+        if flags.0 & PropertyFlags::CONTINUATION != 0 {
             return Err(Malformed::UnknownProperty);
         }
         let mut at = HEADER_MIN;
-        let mut left = flags.0;
+        let mut left = flags.0 & !PropertyFlags::UNUSED;
         while left != 0 {
             let place = left.leading_zeros() as usize;
             let property = Property::ALL[place];

@@ -141,6 +141,12 @@ fn frames_out_of_place() {
             client.send_frame(3, 0, b"body");
         },
     );
+    check(
+        505,
+        r#"UNEXPECTED_FRAME - type 3, all octets = <<"bo\"dy\n">>"#,
+        MethodId::NONE,
+        |client| client.send_frame(3, 0, b"bo\"dy\n"),
+    );
     let text = "UNEXPECTED_FRAME - expected method frame, got non method frame instead";
     check(505, text, MethodId::NONE, |client| {
         client.send_frame(3, 1, b"body")
@@ -251,7 +257,7 @@ fn methods_that_cannot_be_read() {
     check(501, text, MethodId::NONE, |client| {
         client.send_frame(1, 0, &[0, 60, 0, 41])
     });
-    let text = "FRAME_ERROR - malformed UTF-8 in short string";
+    let text = "FRAME_ERROR - Malformed UTF-8 in shortstr";
     check(501, text, MethodId::QUEUE_PURGE, |client| {
         client.send_frame(1, 1, &[0, 50, 0, 30, 0, 0, 1, 0xFF, 0]);
     });
