@@ -27,6 +27,7 @@ mod wire;
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     time::{Duration, Instant},
@@ -43,7 +44,7 @@ use self::{
 };
 use crate::{disk, jobs};
 
-/// Appends by which the disk is measured before each scenario.
+/// Writes by which the disk is measured before each scenario.
 const SYNCS: usize = 100;
 
 /// What is measured, and how thoroughly.
@@ -67,6 +68,12 @@ pub(crate) struct Options {
     /// The binary to measure; without it, `trefoil` is built next to this tool
     #[arg(long)]
     trefoil: Option<PathBuf>,
+    /// Also a broker that runs already (guest, guest), as host:port; scenarios that need a broker of their own leave it out
+    #[arg(long, requires = "pid")]
+    url: Option<String>,
+    /// The process of that broker
+    #[arg(long, requires = "url")]
+    pid: Option<u32>,
     /// One JSON document instead of a table
     #[arg(long)]
     json: bool,
@@ -133,11 +140,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<ExitCode> {
         launch: Launch {
             trefoil,
             rabbitmq,
+            other: other(options)?,
             scratch: scratch.path().to_owned(),
         },
         timing: Timing {
             warm_up: measured / 3,
             measured,
+            patience: client::PATIENCE,
         },
         running: BTreeMap::new(),
         results,
@@ -167,12 +176,26 @@ fn kinds(options: &Options, rabbitmq: bool, results: &mut Results) -> Vec<Kind> 
         [] => vec![Kind::Trefoil, Kind::Rabbitmq],
         some => some.to_vec(),
     };
+    if options.url.is_some() {
+        kinds.push(Kind::Other);
+    }
     let all = kinds.len();
-    kinds.retain(|kind| rabbitmq || *kind == Kind::Trefoil);
+    kinds.retain(|kind| rabbitmq || matches!(kind, Kind::Trefoil | Kind::Other));
     if kinds.len() < all {
         results.note("skipped RabbitMQ: no rabbitmq-server in the search path (Debian: apt-get install rabbitmq-server)");
     }
     kinds
+}
+
+fn other(options: &Options) -> anyhow::Result<Option<(SocketAddr, u32)>> {
+    let (Some(url), Some(pid)) = (&options.url, options.pid) else {
+        return Ok(None);
+    };
+    let address = url.trim_start_matches("amqp://").trim_end_matches('/');
+    let address = address
+        .parse()
+        .with_context(|| format!("not an address with a port: {url}"))?;
+    Ok(Some((address, pid)))
 }
 
 fn measure(
@@ -184,8 +207,8 @@ fn measure(
     let begun = Instant::now();
     for scenario in scenarios {
         for _ in 0..rounds.max(1) {
-            let syncs = disk::sync_times(&session.launch.scratch, SYNCS)?;
-            session.results.disk(&syncs);
+            let syncs = disk::overwrite_times(&session.launch.scratch, SYNCS)?;
+            session.results.disk(scenario.name, syncs);
             for kind in brokers(scenario, kinds) {
                 eprintln!(
                     "{:>4} s  {} {}",
@@ -204,6 +227,7 @@ fn measure(
 /// The comparison that is meant for it needs the second version of RabbitMQ's queues.
 fn brokers(scenario: &Scenario, kinds: &[Kind]) -> Vec<Kind> {
     let mut brokers = kinds.to_vec();
+    brokers.retain(|kind| *kind != Kind::Other || !scenario.own_broker);
     let both = [Kind::Trefoil, Kind::Rabbitmq];
     if scenario.name == "confirmed-written" && both.iter().all(|kind| kinds.contains(kind)) {
         brokers.push(Kind::RabbitmqCqv2);

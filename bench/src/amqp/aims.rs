@@ -9,7 +9,7 @@ pub(super) enum Goal {
     AtLeast(f64),
     /// At most this.
     AtMost(f64),
-    /// At most the time of one `fdatasync` in the same run and so many microseconds, in milliseconds.
+    /// At most the time of one `fdatasync` just before and so many microseconds, in milliseconds.
     SyncAnd(f64),
 }
 

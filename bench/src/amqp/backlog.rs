@@ -62,7 +62,7 @@ pub(super) fn large(session: &mut Session, kind: Kind) -> anyhow::Result<()> {
     results.add(NAME, kind, MILLION, "MB", (resident - empty) * million);
     let memory = "memory (PSS) at most while publishing, for 1,000,000";
     results.add(NAME, kind, memory, "MB", (peak - empty) * million);
-    target.kill();
+    target.kill()?;
     target.restart()?;
     let ready = target.ready_after.as_secs_f64();
     results.add(NAME, kind, "start after kill -9", "ms", ready * 1e3);

@@ -3,7 +3,7 @@
 use std::{
     io::{self, Write as _},
     net::{SocketAddr, TcpStream},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, bail, ensure};
@@ -12,8 +12,8 @@ use super::wire::{FRAME_MAX, Frame, Input, Method, Value, id, take, take_text};
 
 /// The only channel that this tool uses.
 pub(super) const CHANNEL: u16 = 1;
-/// Longest wait for an answer: one that declares on a busy peer may take seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for anything: one that declares on a busy peer may take seconds.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection with an open channel.
 #[derive(Debug)]
@@ -275,24 +275,27 @@ pub(super) fn timed_out(error: &io::Error) -> bool {
 /// A deadline for something that has to go on.
 #[derive(Debug)]
 pub(super) struct Patience {
-    last: std::time::Instant,
+    longest: Duration,
+    last: Instant,
 }
 
 impl Patience {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(longest: Duration) -> Self {
         Self {
-            last: std::time::Instant::now(),
+            longest,
+            last: Instant::now(),
         }
     }
 
     pub(super) fn progress(&mut self) {
-        self.last = std::time::Instant::now();
+        self.last = Instant::now();
     }
 
     pub(super) fn check(&self, what: impl FnOnce() -> String) -> anyhow::Result<()> {
         ensure!(
-            self.last.elapsed() < PATIENCE,
-            "nothing for {PATIENCE:?}: {}",
+            self.last.elapsed() < self.longest,
+            "nothing for {:?}: {}",
+            self.longest,
             what()
         );
         Ok(())

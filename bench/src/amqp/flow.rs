@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Barrier,
+        Barrier, Mutex, PoisonError,
         atomic::{
             AtomicBool, AtomicU64,
             Ordering::{Acquire, Relaxed, Release},
@@ -16,7 +16,7 @@ use std::{
 use anyhow::{Context as _, ensure};
 
 use super::{
-    client::Client,
+    client::{Client, PATIENCE},
     consumer::{self, Ack, Consume},
     histogram::Histogram,
     publisher::{self, Pace, Publish},
@@ -39,6 +39,8 @@ pub(super) struct Flow {
 pub(super) struct Timing {
     pub(super) warm_up: Duration,
     pub(super) measured: Duration,
+    /// How long nothing may happen that has to.
+    pub(super) patience: Duration,
 }
 
 /// What was seen in the window.
@@ -65,8 +67,10 @@ pub(super) struct Measured {
 #[derive(Debug)]
 pub(super) struct Control {
     begun: Instant,
+    pub(super) patience: Duration,
     stop: AtomicBool,
     failed: AtomicBool,
+    first: Mutex<Option<anyhow::Error>>,
     counted: AtomicBool,
     /// A paced publisher sends no more.
     pub(super) paused: AtomicBool,
@@ -86,8 +90,10 @@ impl Control {
         let zeros = |count| (0..count).map(|_| AtomicU64::new(0)).collect();
         Self {
             begun: Instant::now(),
+            patience: PATIENCE,
             stop: AtomicBool::new(false),
             failed: AtomicBool::new(false),
+            first: Mutex::new(None),
             counted: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             sent: zeros(publishers),
@@ -131,9 +137,17 @@ impl Control {
     }
 
     /// Ends everything.
-    pub(super) fn fail(&self) {
+    fn fail(&self, error: anyhow::Error) {
+        let mut first = self.first.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
         self.failed.store(true, Relaxed);
         self.stop.store(true, Relaxed);
+    }
+
+    /// What went wrong first: what the other threads say follows from it.
+    pub(super) fn verdict(&mut self) -> anyhow::Result<()> {
+        let first = self.first.get_mut().unwrap_or_else(PoisonError::into_inner);
+        first.take().map_or(Ok(()), Err)
     }
 
     /// What a publisher has sent, once that is final.
@@ -184,9 +198,10 @@ impl Flow {
             .iter()
             .map(|consume| consume.source)
             .collect();
-        let control = Control::new(self.publishers.len(), sources);
+        let mut control = Control::new(self.publishers.len(), sources);
+        control.patience = timing.patience;
         let ready = Barrier::new(self.publishers.len() + self.consumers.len() + 1);
-        let (confirm, end_to_end, mut measured) = thread::scope(|scope| {
+        let (confirm, end_to_end, measured) = thread::scope(|scope| {
             let consumers: Vec<_> = self
                 .consumers
                 .iter()
@@ -219,9 +234,10 @@ impl Flow {
             // Publishers first: consumers end when they know how many messages there are.
             let confirm = joined(publishers);
             let end_to_end = joined(consumers);
-            // The first of them that failed says why; what the others say follows from it.
-            anyhow::Ok((confirm?, end_to_end?, measured?))
+            anyhow::Ok((confirm?, end_to_end?, measured))
         })?;
+        control.verdict()?;
+        let mut measured = measured?;
         for consume in &self.consumers {
             let left = watch.ready(&consume.queue)?;
             ensure!(left == 0, "{left} messages too many in {}", consume.queue);
@@ -302,26 +318,23 @@ pub(super) fn observe(
     })
 }
 
-/// Ends all threads when one fails, so that none waits for it.
-pub(super) fn guarded<T>(
+/// Ends all threads when one fails, so that none waits for it; nothing is what a failed one gives.
+pub(super) fn guarded<T: Default>(
     control: &Control,
     work: impl FnOnce() -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let result = work();
-    if result.is_err() {
-        control.fail();
-    }
-    result
+) -> T {
+    work().unwrap_or_else(|error| {
+        control.fail(error);
+        T::default()
+    })
 }
 
-fn joined(
-    threads: Vec<thread::ScopedJoinHandle<'_, anyhow::Result<Histogram>>>,
-) -> anyhow::Result<Histogram> {
+fn joined(threads: Vec<thread::ScopedJoinHandle<'_, Histogram>>) -> anyhow::Result<Histogram> {
     let mut all = Histogram::default();
     for thread in threads {
-        let times = thread
-            .join()
-            .unwrap_or_else(|_| anyhow::bail!("a connection's thread failed"))?;
+        let Ok(times) = thread.join() else {
+            anyhow::bail!("a connection's thread failed");
+        };
         all.merge(&times);
     }
     Ok(all)
@@ -365,3 +378,6 @@ fn publisher_thread(
     client.close().context("cannot end a publisher")?;
     Ok(times)
 }
+
+#[cfg(test)]
+mod tests;

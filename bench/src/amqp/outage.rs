@@ -16,7 +16,7 @@ use anyhow::{Context as _, bail, ensure};
 use super::{
     Session,
     aims::OUTAGE,
-    client::{Client, DURABLE, Patience, timed_out},
+    client::{Client, DURABLE, PATIENCE, Patience, timed_out},
     confirms::Confirms,
     consumer::{self, Deliveries},
     flow::Control,
@@ -94,9 +94,8 @@ pub(super) fn measure(session: &mut Session, kind: Kind) -> anyhow::Result<()> {
         pause(WARM_UP);
         let before = ledger.rate();
         let killed = Instant::now();
-        target.kill();
-        (before, killed)
-    });
+        target.kill().map(|()| (before, killed))
+    })?;
     ensure!(before > 0.0, "nothing was confirmed before the kill");
     let confirmed = ledger.confirmed.load(Relaxed);
     target.restart()?;
@@ -203,7 +202,7 @@ fn consume(address: SocketAddr, ledger: &Ledger) -> anyhow::Result<()> {
     let mut deliveries = Deliveries::new(BODY);
     (deliveries.marked, deliveries.repeated) = (true, true);
     let (mut acks, mut numbers) = (Vec::new(), Vec::new());
-    let patience = Patience::new();
+    let patience = Patience::new(PATIENCE);
     loop {
         let stopping = ledger.stop.load(Relaxed);
         match client.input.fill(&mut client.stream) {

@@ -15,7 +15,7 @@ use anyhow::{Context as _, ensure};
 use super::{
     client::{Client, Patience},
     confirms::Confirms,
-    flow::Control,
+    flow::{Control, guarded},
     histogram::Histogram,
     publisher::{Block, read, take},
 };
@@ -40,21 +40,11 @@ pub(super) fn run(
     let due = |number: u64| begun + number / each * (1_000_000_000 / STEPS);
     let mut reader = client.reader()?;
     thread::scope(|scope| {
-        let confirms = scope.spawn(|| {
-            let confirmed = confirms(&mut reader, due, index, control);
-            if confirmed.is_err() {
-                control.fail();
-            }
-            confirmed
-        });
-        let sent = send(client, block, each, due, index, control);
-        if sent.is_err() {
-            control.fail();
-        }
-        let times = confirms
-            .join()
-            .unwrap_or_else(|_| anyhow::bail!("the reader of confirms failed"));
-        sent.and(times)
+        let confirms =
+            scope.spawn(|| guarded(control, || confirms(&mut reader, due, index, control)));
+        send(client, block, each, due, index, control)?;
+        let times = confirms.join();
+        times.or_else(|_| anyhow::bail!("the reader of confirms failed"))
     })
 }
 
@@ -99,7 +89,7 @@ fn confirms(
         .stream
         .set_read_timeout(Some(Duration::from_millis(20)))?;
     let (mut confirms, mut times) = (Confirms::default(), Histogram::default());
-    let (mut known, mut patience) = (0, Patience::new());
+    let (mut known, mut patience) = (0, Patience::new(control.patience));
     loop {
         if read(reader)? {
             patience.progress();

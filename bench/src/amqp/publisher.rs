@@ -126,6 +126,7 @@ pub(super) fn run(
     control: &Control,
 ) -> anyhow::Result<Histogram> {
     let mut block = Block::new(publish)?;
+    client.stream.set_read_timeout(Some(control.patience / 2))?;
     match publish.pace {
         Pace::Free => free(client, &mut block, index, control, || true)?,
         Pace::Ahead(most) => {
@@ -191,7 +192,7 @@ fn windowed(
     let mut times = Histogram::default();
     let mut confirms = Confirms::default();
     let refill = (window / REFILL).max(1);
-    let (mut sent, mut patience) = (0, Patience::new());
+    let (mut sent, mut patience) = (0, Patience::new(control.patience));
     loop {
         let stopping = control.stopping();
         if stopping && (confirms.open() == 0 || control.failed()) {
@@ -270,7 +271,7 @@ pub(super) fn batch(
     };
     let mut block = Block::new(publish)?;
     let (mut confirms, mut times) = (Confirms::default(), Histogram::default());
-    let mut patience = Patience::new();
+    let mut patience = Patience::new(control.patience);
     let begun = Instant::now();
     let mut sent = 0;
     while confirms.done() < count {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 
 use super::{
     Session, aims,
@@ -45,12 +45,13 @@ pub(super) fn measure(
     let address = target.address();
     let mut watch = Client::open(address)?;
     watch.declare(QUEUE, TRANSIENT)?;
-    let control = Control::new(1, vec![0]);
+    let mut control = Control::new(1, vec![0]);
     let ready = Barrier::new(3);
     let (times, measured) = thread::scope(|scope| {
         let (control, ready) = (&control, &ready);
-        let answers =
-            scope.spawn(move || guarded(control, || answer(Client::open(address), control, ready)));
+        let answers = scope.spawn(move || {
+            guarded(control, || answer(Client::open(address), control, ready));
+        });
         let asks = scope.spawn(move || {
             guarded(control, || {
                 ask(Client::open(address), outstanding, control, ready)
@@ -64,15 +65,16 @@ pub(super) fn measure(
         };
         let measured = observe(control, target, timing.measured, received);
         control.stop();
-        let failed = || anyhow::bail!("a connection's thread failed");
-        let times = asks.join().unwrap_or_else(|_| failed());
+        let times = asks.join();
         // Only now nobody waits for an answer.
         control.paused.store(true, Relaxed);
-        let answered = answers
-            .join()
-            .unwrap_or_else(|_| anyhow::bail!("a connection's thread failed"));
-        anyhow::Ok((times?, answered.and(measured)?))
+        match (answers.join(), times) {
+            (Ok(()), Ok(times)) => Ok((times, measured)),
+            _ => bail!("a connection's thread failed"),
+        }
     })?;
+    control.verdict()?;
+    let measured = measured?;
     watch.delete(QUEUE)?;
     watch.close()?;
     let results = &mut session.results;
@@ -89,6 +91,7 @@ fn ask(
 ) -> anyhow::Result<Histogram> {
     let client = client.and_then(|mut client| {
         client.consume(REPLY_TO, 0, true)?;
+        client.stream.set_read_timeout(Some(control.patience / 2))?;
         Ok(client)
     });
     ready.wait();
@@ -103,7 +106,7 @@ fn ask(
         reply_to: Some(REPLY_TO),
     })?;
     let (mut deliveries, mut times) = (Deliveries::new(BODY_BYTES), Histogram::default());
-    let (mut sent, mut patience) = (0, Patience::new());
+    let (mut sent, mut patience) = (0, Patience::new(control.patience));
     loop {
         while !control.stopping() && sent - deliveries.count < outstanding {
             let most = outstanding - (sent - deliveries.count);

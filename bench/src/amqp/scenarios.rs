@@ -35,6 +35,8 @@ const PAIRS: usize = 4;
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) about: &'static str,
+    /// A broker is started for this alone: nothing for one that was there before.
+    pub(super) own_broker: bool,
     pub(super) measure: fn(&mut Session, Kind) -> anyhow::Result<()>,
 }
 
@@ -42,6 +44,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "transient",
         about: "100 B, not persistent, automatic acknowledgement, 1 → 1",
+        own_broker: false,
         measure: |session, kind| {
             let flow = Flow::simple("bench", 100, false, AHEAD, Ack::Auto);
             through_queues(session, kind, "transient", &flow, TRANSIENT)
@@ -50,6 +53,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "confirmed",
         about: "100 B, persistent, at most 500 not confirmed, each acknowledged, 1 → 1",
+        own_broker: false,
         measure: |session, kind| {
             let flow = Flow::simple("bench", 100, true, WINDOW, Ack::Each);
             through_queues(session, kind, "confirmed", &flow, DURABLE)
@@ -58,6 +62,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "confirmed-written",
         about: "the same, confirmed when written (x-confirm-level=written), not synced",
+        own_broker: false,
         measure: |session, kind| {
             let flow = Flow::simple("bench", 100, true, WINDOW, Ack::Each);
             through_queues(session, kind, "confirmed-written", &flow, WRITTEN)
@@ -66,11 +71,13 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "persistent-4x4",
         about: "1 KB, persistent, 4 publishers, 4 queues, 4 consumers, each acknowledged, no confirms",
+        own_broker: false,
         measure: persistent_pairs,
     },
     Scenario {
         name: "persistent-16k",
         about: "16 KB, persistent, at most 500 not confirmed, each acknowledged, 1 → 1",
+        own_broker: false,
         measure: |session, kind| {
             let flow = Flow::simple("bench", 16 << 10, true, WINDOW, Ack::Each);
             through_queues(session, kind, "persistent-16k", &flow, DURABLE)
@@ -79,66 +86,79 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "fan-out",
         about: "100 B, not persistent, 1 publisher, 10 queues, 10 consumers; deliveries count",
+        own_broker: false,
         measure: fan_out,
     },
     Scenario {
         name: "topic-1000",
         about: "100 B, not persistent, 1,000 wildcard bindings, of which each message matches one; 4 queues",
+        own_broker: false,
         measure: |session, kind| topic::measure(session, kind, "topic-1000", 1_000),
     },
     Scenario {
         name: "topic-10000",
         about: "the same with 10,000 bindings",
+        own_broker: false,
         measure: |session, kind| topic::measure(session, kind, "topic-10000", 10_000),
     },
     Scenario {
         name: "rpc-64",
         about: "100 B requests and answers over direct reply-to, 64 under way",
+        own_broker: false,
         measure: |session, kind| rpc::measure(session, kind, "rpc-64", 64),
     },
     Scenario {
         name: "rpc-1",
         about: "the same, one after the other",
+        own_broker: false,
         measure: |session, kind| rpc::measure(session, kind, "rpc-1", 1),
     },
     Scenario {
         name: "confirm-latency",
         about: "100 B, persistent, each confirmed before the next, no consumer",
+        own_broker: false,
         measure: latency::confirm,
     },
     Scenario {
         name: "fixed-rate",
         about: "100 B, persistent with confirms, each acknowledged, 20,000 a second whatever comes back",
+        own_broker: false,
         measure: latency::paced,
     },
     Scenario {
         name: "backlog",
         about: "300,000 × 100 B, persistent, confirmed: all in, then all out",
+        own_broker: true,
         measure: backlog::small,
     },
     Scenario {
         name: "million",
         about: "1,000,000 × 1 KB, persistent, confirmed (a tenth for peers): memory, kill -9, start, all out",
+        own_broker: true,
         measure: backlog::large,
     },
     Scenario {
         name: "outage",
         about: "kill -9 under persistent load with confirms; every confirmed message must be found",
+        own_broker: true,
         measure: outage::measure,
     },
     Scenario {
         name: "connections",
         about: "10,000 connections with a channel each that do nothing",
+        own_broker: true,
         measure: many::connections,
     },
     Scenario {
         name: "queues",
         about: "100,000 queues declared (peers: as many as 6 s allow), transient, then durable with a restart",
+        own_broker: true,
         measure: many::queues,
     },
     Scenario {
         name: "idle",
         about: "a broker with nothing to do",
+        own_broker: true,
         measure: many::idle,
     },
 ];

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
@@ -38,6 +38,9 @@ pub(super) enum Kind {
     Rabbitmq,
     /// RabbitMQ with the second version of classic queues, which are not synced before a confirm.
     RabbitmqCqv2,
+    /// What listens at `--url`.
+    #[value(skip)]
+    Other,
 }
 
 impl Kind {
@@ -46,6 +49,7 @@ impl Kind {
             Self::Trefoil => "trefoil",
             Self::Rabbitmq => "rabbitmq",
             Self::RabbitmqCqv2 => "rabbitmq-cqv2",
+            Self::Other => "other",
         }
     }
 }
@@ -55,21 +59,35 @@ impl Kind {
 pub(super) struct Launch {
     pub(super) trefoil: PathBuf,
     pub(super) rabbitmq: Option<PathBuf>,
+    /// A broker that somebody else has started, and the id of its process.
+    pub(super) other: Option<(SocketAddr, u32)>,
     /// Where their directories are made, on the file system whose speed counts.
     pub(super) scratch: PathBuf,
 }
 
-/// A running broker; killed when dropped.
+/// A running broker; killed when dropped, if it was started here.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// Processes besides the broker itself, which end after it.
-    helpers: Vec<Group>,
-    broker: Group,
-    place: tempfile::TempDir,
-    command: Start,
+    running: Running,
     address: SocketAddr,
     /// From the start of the process until a channel was open.
     pub(super) ready_after: Duration,
+}
+
+#[derive(Debug)]
+enum Running {
+    Own(Box<Own>),
+    /// Somebody else's, by the id of its process.
+    Foreign(u32),
+}
+
+#[derive(Debug)]
+struct Own {
+    // Fields are dropped in this order: the broker before what it needs.
+    broker: Group,
+    _helpers: Vec<Group>,
+    command: Start,
+    place: tempfile::TempDir,
 }
 
 /// A process with all that it has started.
@@ -101,13 +119,20 @@ impl Launch {
                 let settings = "classic_queue.default_version = 2\n";
                 self.rabbitmq(place.path(), settings, &mut helpers)?
             }
+            Kind::Other => {
+                let (address, pid) = self.other.context("no --url")?;
+                return Ok(Target::foreign(address, pid));
+            }
         };
         let (broker, address, ready_after) = command.run(place.path())?;
-        Ok(Target {
-            helpers,
+        let running = Running::Own(Box::new(Own {
             broker,
-            place,
+            _helpers: helpers,
             command,
+            place,
+        }));
+        Ok(Target {
+            running,
             address,
             ready_after,
         })
@@ -262,7 +287,7 @@ fn wait_ready(
             return Ok(address);
         }
         if let Some(status) = group.0.try_wait()? {
-            anyhow::bail!("it ended with {status}");
+            bail!("it ended with {status}");
         }
         ensure!(begun.elapsed() < PATIENCE, "not ready after {PATIENCE:?}");
         pause(ASK_EVERY);
@@ -270,12 +295,31 @@ fn wait_ready(
 }
 
 impl Target {
+    /// A broker that somebody else has started.
+    pub(super) fn foreign(address: SocketAddr, pid: u32) -> Self {
+        Self {
+            running: Running::Foreign(pid),
+            address,
+            ready_after: Duration::ZERO,
+        }
+    }
+
     pub(super) fn address(&self) -> SocketAddr {
         self.address
     }
 
     fn pid(&self) -> u32 {
-        self.broker.0.id()
+        match &self.running {
+            Running::Own(own) => own.broker.0.id(),
+            Running::Foreign(pid) => *pid,
+        }
+    }
+
+    fn own(&mut self) -> anyhow::Result<&mut Own> {
+        match &mut self.running {
+            Running::Own(own) => Ok(own),
+            Running::Foreign(pid) => bail!("process {pid} was not started here"),
+        }
     }
 
     /// CPU seconds of all its processes so far.
@@ -306,33 +350,29 @@ impl Target {
     }
 
     /// Ends it as a power cut would, as far as a process can tell.
-    pub(super) fn kill(&mut self) {
-        self.broker.kill();
+    pub(super) fn kill(&mut self) -> anyhow::Result<()> {
+        self.own()?.broker.kill();
+        Ok(())
     }
 
     /// Starts it again with what it has stored.
     pub(super) fn restart(&mut self) -> anyhow::Result<()> {
-        self.broker.kill();
-        (self.broker, self.address, self.ready_after) = self.command.run(self.place.path())?;
+        let own = self.own()?;
+        let (broker, address, ready_after) = own.command.run(own.place.path())?;
+        own.broker = broker;
+        (self.address, self.ready_after) = (address, ready_after);
         Ok(())
     }
 
     /// Ends it as an operator would; it may be started again.
     pub(super) fn stop(&mut self) -> anyhow::Result<Duration> {
+        let child = &mut self.own()?.broker.0;
         let begun = Instant::now();
-        rustix::process::kill_process(Pid::from_child(&self.broker.0), Signal::TERM)?;
-        while self.broker.0.try_wait()?.is_none() {
+        rustix::process::kill_process(Pid::from_child(child), Signal::TERM)?;
+        while child.try_wait()?.is_none() {
             ensure!(begun.elapsed() < PATIENCE, "not ended after {PATIENCE:?}");
             pause(ASK_EVERY);
         }
         Ok(begun.elapsed())
-    }
-}
-
-impl Drop for Target {
-    fn drop(&mut self) {
-        // The broker before what it needs.
-        self.broker.kill();
-        self.helpers.clear();
     }
 }
