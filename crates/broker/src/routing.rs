@@ -329,7 +329,6 @@ impl Topology {
         route.start();
         self.ask(exchange, keys, header, route);
         if !route.exchanges.is_empty() {
-            route.chained = true;
             route.mark(exchange);
             while let Some(next) = route.exchanges.pop() {
                 if route.mark(next) {

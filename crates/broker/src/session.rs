@@ -224,9 +224,6 @@ pub(crate) struct Target {
     pub(crate) access: u64,
     /// Generation of the virtual host's topology.
     pub(crate) topology: u64,
-    pub(crate) is_delayed: bool,
-    /// The queues depend on nothing but the routing key.
-    pub(crate) is_by_key: bool,
 }
 
 /// Where the last publish went: the next one most often goes there too.

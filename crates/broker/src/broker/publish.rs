@@ -275,11 +275,6 @@ impl Broker {
             id,
             access: self.access.generation(),
             topology: topology.generation(),
-            is_delayed: declaration.kind == ExchangeType::DelayedMessage,
-            is_by_key: matches!(
-                declaration.kind,
-                ExchangeType::Direct | ExchangeType::Fanout | ExchangeType::Topic
-            ),
         };
         if let Some(channel) = self.clients.channel(session, publish.channel) {
             channel.target = Some(target);
@@ -341,11 +336,7 @@ impl Broker {
                 host.topology
                     .route(exchange, &keys, header, &mut self.route);
                 queues.extend_from_slice(self.route.queues());
-                let is_by_key = channel
-                    .target
-                    .as_ref()
-                    .is_some_and(|target| target.id == exchange && target.is_by_key);
-                if is_by_key && !self.route.is_chained() {
+                if self.route.is_by_key() {
                     remember(channel, exchange, generation, message.routing_key, &queues);
                 }
             }

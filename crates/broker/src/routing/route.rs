@@ -15,8 +15,6 @@ pub struct Route {
     asked: Vec<u64>,
     searches: u64,
     random: u64,
-    /// More than one exchange was asked.
-    pub(super) chained: bool,
 }
 
 impl Route {
@@ -32,7 +30,6 @@ impl Route {
             searches: 0,
             // The generator stands still at 0.
             random: seed.max(1),
-            chained: false,
         }
     }
 
@@ -40,12 +37,6 @@ impl Route {
     #[must_use]
     pub fn queues(&self) -> &[QueueId] {
         &self.queues
-    }
-
-    /// Whether other exchanges than the one that was asked for had a say.
-    #[must_use]
-    pub fn is_chained(&self) -> bool {
-        self.chained
     }
 
     /// Whether the keys alone decided, in all exchanges that were asked: then the queues of these keys stay the same as
@@ -57,7 +48,6 @@ impl Route {
 
     pub(super) fn start(&mut self) {
         self.by_key = true;
-        self.chained = false;
         self.queues.clear();
         self.exchanges.clear();
         self.searches += 1;
