@@ -26,6 +26,9 @@ from harness.broker import Broker  # noqa: E402
 from harness.suite import Context, Suite, work_of  # noqa: E402
 from suites import SUITES  # noqa: E402
 
+#: Failures of a suite that are shown one by one.
+SHOWN = 60
+
 
 def main() -> int:
     options = parse()
@@ -92,6 +95,8 @@ def run(suite: Suite, broker: Broker, product: str, options: argparse.Namespace)
     # The oracle shows what it does with everything.
     context = Context(broker, expected, work_of(suite), leave_out=not options.rabbitmq)
     try:
+        if options.record and suite.record:
+            suite.record(context)
         results = suite.run(context)
     except Exception as error:  # noqa: BLE001: one suite that cannot be run must not end the others
         traceback.print_exc()
@@ -102,8 +107,10 @@ def run(suite: Suite, broker: Broker, product: str, options: argparse.Namespace)
         report.record(expected.path, product, results)
         expected = report.Expected(expected.path)
     row = report.judge(suite.name, suite.version, results, expected, clock.seconds)
-    for test in row.failures:
+    for test in row.failures[:SHOWN]:
         print(f"    failed: {test}: {results.why.get(test, '')[:300]}")
+    if len(row.failures) > SHOWN:
+        print(f"    failed: {len(row.failures) - SHOWN} more; all are in the JSON line")
     return row
 
 

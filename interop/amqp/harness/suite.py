@@ -70,6 +70,8 @@ class Suite:
     tools: tuple[str, ...] = ()
     #: Files that a system package brings; the package.
     files: tuple[tuple[str, str], ...] = ()
+    #: Writes down what the oracle does, for suites that compare with it.
+    record: Callable[[Context], None] | None = None
     #: Whether it needs the management API, TLS.
     needs_http: bool = False
     needs_tls: bool = False

@@ -1,5 +1,5 @@
 """All suites, in the order in which they run."""
 
-from . import golang, javascript, python, rust
+from . import differential, golang, javascript, python, rust
 
-SUITES = [*javascript.SUITES, *golang.SUITES, *python.SUITES, *rust.SUITES]
+SUITES = [*differential.SUITES, *javascript.SUITES, *golang.SUITES, *python.SUITES, *rust.SUITES]

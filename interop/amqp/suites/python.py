@@ -63,7 +63,7 @@ def _kombu(context: Context) -> Results:
 
 
 def _aiormq(context: Context) -> Results:
-    return _pytest(context, fetch.AIORMQ, "tests", "-p", "fake_docker", "--timeout=60")
+    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60")
 
 
 def _aio_pika(context: Context) -> Results:
