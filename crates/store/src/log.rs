@@ -38,6 +38,8 @@ pub struct Log {
     durable: u64,
     /// The durable end that the last mark tells.
     marked: u64,
+    /// Position and length of the record that was appended last.
+    last: (u64, usize),
     /// A batch was taken and is not done.
     in_flight: bool,
 }
@@ -71,6 +73,7 @@ impl Log {
             written: start,
             durable: start,
             marked: start,
+            last: (0, 0),
             in_flight: false,
             storage,
             options,
@@ -103,6 +106,7 @@ impl Log {
         let out = self.buffers.current(RECORD_HEADER + length);
         crate::format::encode_record(out, at, false, kind, length, parts);
         self.segments.set_end(self.buffers.end());
+        self.last = (at, RECORD_HEADER + length);
         Position::new(at)
     }
 
@@ -242,16 +246,24 @@ impl Log {
     }
 
     /// Counts `count` more references to the record at `at`. Its segment stays until they are released.
+    ///
+    /// A record is retained right after its append: a release in between may take it away.
     pub fn retain(&mut self, at: Position, count: u32) {
         let position = at.get();
-        let length = match self.buffers.read(position) {
-            Some(Some((header, _))) => Some(header.record_len()),
-            _ => None,
+        let length = match self.last {
+            (last, length) if last == position => Some(length),
+            _ => self.length_in_memory(position),
         };
         self.segments.retain(position, count, length);
         if self.options.is_spill() {
             self.buffers.retain(position, count);
         }
+    }
+
+    #[cold]
+    fn length_in_memory(&mut self, position: u64) -> Option<usize> {
+        let (header, _) = self.buffers.read(position)??;
+        Some(header.record_len())
     }
 
     /// Counts `count` references less.

@@ -7,7 +7,7 @@ pub struct Options {
     pub segment_size: u32,
     /// Memory for recent records that are written already, so that consumers who keep up need no disk.
     pub cache_bytes: usize,
-    /// How many places of the disk can be read in sequence at once; each costs [`Options::WINDOW`] bytes when in use.
+    /// How many places of the disk can be read in sequence at once; each costs up to [`Options::WINDOW`] bytes when in use.
     pub read_windows: usize,
     /// Whether the file of the next segment is allocated and filled ahead, which makes syncs cheaper.
     pub preallocate: bool,
@@ -30,7 +30,7 @@ pub enum Durability {
 }
 
 impl Options {
-    /// Bytes that a read of the disk fetches at once.
+    /// Bytes that a read of the disk fetches at once, when records are read in sequence.
     pub const WINDOW: usize = 256 << 10;
     /// The smallest segment that makes sense: tests use it.
     pub const SEGMENT_MIN: u32 = 512;
@@ -40,7 +40,7 @@ impl Options {
         Options {
             segment_size: 64 << 20,
             cache_bytes: 8 << 20,
-            read_windows: 8,
+            read_windows: 16,
             preallocate: true,
             free_min: 0,
             durability: Durability::Durable,

@@ -11,6 +11,8 @@ use crate::batch::Slot;
 use crate::format::{Position, RECORD_HEADER, RecordHeader, segment_name};
 use crate::storage::{File, Storage, read_full};
 
+/// What the first read at a place fetches: it may be for one record only.
+const FIRST: usize = 32 << 10;
 /// Files that are kept open.
 const FILES: usize = 16;
 
@@ -125,13 +127,12 @@ impl Reader {
         self.windows.iter().position(covers)
     }
 
-    /// Reads at least `wanted` bytes from `at` on, if there are so many, into the window that was not used for the longest time.
+    /// Reads at least `wanted` bytes from `at` on, if there are so many, into the window that goes on there, or else into the one
+    /// that was not used for the longest time.
     fn load(&mut self, slot: Slot, at: u64, until: u64, wanted: usize) -> io::Result<usize> {
         let file = self.file(slot.base)?;
-        let length = wanted
-            .max(Options::WINDOW)
-            .min(until.saturating_sub(at) as usize);
-        let index = self.victim(at);
+        let (index, length) = self.choose(at);
+        let length = wanted.max(length).min(until.saturating_sub(at) as usize);
         let window = &mut self.windows[index];
         window.start = at;
         let mut bytes = mem::take(&mut window.bytes);
@@ -145,14 +146,16 @@ impl Reader {
         Ok(index)
     }
 
-    fn victim(&mut self, at: u64) -> usize {
-        // A window that ends in the middle of this record is the one that is being drained: it moves on.
-        let overlapping = self
-            .windows
-            .iter()
-            .position(|w| w.start <= at && at <= w.start + w.bytes.len() as u64);
-        if let Some(index) = overlapping {
-            return index;
+    /// The window to read into, and how much to read.
+    fn choose(&mut self, at: u64) -> (usize, usize) {
+        // Whoever reads on a little behind the end of a window is draining a backlog: that window moves on and grows.
+        let goes_on = |window: &Window| {
+            let length = window.bytes.len() as u64;
+            window.start <= at && at <= window.start + 2 * length
+        };
+        if let Some(index) = self.windows.iter().position(goes_on) {
+            let length = (2 * self.windows[index].bytes.len()).clamp(FIRST, Options::WINDOW);
+            return (index, length);
         }
         if self.windows.len() < self.windows_max {
             self.windows.push(Window {
@@ -160,14 +163,11 @@ impl Reader {
                 bytes: Vec::new(),
                 used: 0,
             });
-            return self.windows.len() - 1;
+            return (self.windows.len() - 1, FIRST);
         }
-        let oldest = self
-            .windows
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, window)| window.used);
-        oldest.map_or(0, |(index, _)| index)
+        let windows = self.windows.iter().enumerate();
+        let oldest = windows.min_by_key(|(_, window)| window.used);
+        (oldest.map_or(0, |(index, _)| index), FIRST)
     }
 
     fn file(&mut self, base: u64) -> io::Result<Arc<dyn File>> {
