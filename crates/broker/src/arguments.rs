@@ -424,10 +424,7 @@ pub fn check_argument_equivalent(
         (None, None) => return Ok(()),
         (Some(new), Some(old)) if term::equivalent(new, old) => return Ok(()),
         // Types are told only where one side has none: so does RabbitMQ, all versions.
-        (Some(new), Some(old)) => (
-            format!("'{}'", term::Plain(new)),
-            format!("'{}'", term::Plain(old)),
-        ),
+        (Some(new), Some(old)) => (term::without_type(new), term::without_type(old)),
         (one, other) if argument == "x-queue-type" && is_classic(one) && is_classic(other) => {
             return Ok(());
         }

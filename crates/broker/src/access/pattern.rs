@@ -237,7 +237,7 @@ fn walk(text: &str, found: impl Fn(usize, u8) -> bool) -> Option<usize> {
 fn translate(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 8);
     let mut chars = source.char_indices().peekable();
-    let mut class = None;
+    let mut class = false;
     while let Some((at, c)) = chars.next() {
         match (c, class) {
             ('\\', _) => match chars.next() {
@@ -245,21 +245,24 @@ fn translate(source: &str) -> String {
                 Some((_, other)) => out.extend(['\\', other]),
                 None => out.push('\\'),
             },
-            ('[', None) => {
+            ('[', false) => {
                 out.push('[');
-                class = Some(at);
+                class = true;
                 if chars.next_if(|&(_, c)| c == '^').is_some() {
                     out.push('^');
                 }
                 if chars.next_if(|&(_, c)| c == ']').is_some() {
                     out.push_str("\\]");
                 }
+                if chars.next_if(|&(_, c)| c == '-').is_some() {
+                    out.push_str("\\-");
+                }
             }
-            (']', Some(_)) => {
+            (']', true) => {
                 out.push(']');
-                class = None;
+                class = false;
             }
-            ('[', Some(_)) => {
+            ('[', true) => {
                 // `[:alpha:]` is one; any other bracket in a class stands for itself.
                 match source[at..]
                     .strip_prefix("[:")
@@ -276,11 +279,10 @@ fn translate(source: &str) -> String {
                     _ => out.push_str("\\["),
                 }
             }
-            ('&' | '~', Some(_)) => out.extend(['\\', c]),
-            ('-', Some(_)) if chars.peek().is_some_and(|&(_, next)| next == '-') => {
-                out.push_str("\\-")
-            }
-            ('{', None) if !is_quantifier(&source[at + 1..]) => out.push_str("\\{"),
+            ('&' | '~', true) => out.extend(['\\', c]),
+            // The end of a range, as in `[+--]`, where two dashes would be an operator.
+            ('-', true) if out.ends_with('-') && !out.ends_with("\\-") => out.push_str("\\-"),
+            ('{', false) if !is_quantifier(&source[at + 1..]) => out.push_str("\\{"),
             _ => out.push(c),
         }
     }

@@ -54,6 +54,14 @@ pub(crate) fn with_type(value: Option<&Value>) -> String {
     }
 }
 
+/// `'10'`; nothing at all for the void.
+pub(crate) fn without_type(value: &Value) -> String {
+    match value {
+        Value::Void => "none".to_owned(),
+        value => format!("'{}'", Plain(value)),
+    }
+}
+
 /// A value where strings stand for themselves.
 pub(crate) struct Plain<'a>(pub(crate) &'a Value);
 
