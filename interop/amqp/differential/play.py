@@ -11,6 +11,7 @@ differences.txt        where another answer is expected than RabbitMQ 3.10's, wi
 import difflib
 import importlib
 import pkgutil
+import queue
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ from .session import Session
 HERE = Path(__file__).resolve().parent
 GOLDENS = HERE / "goldens"
 DIFFERENCES = HERE / "differences.txt"
+#: Scenarios at once. Few: some of them measure time.
+WORKERS = 3
 
 
 def load() -> dict:
@@ -35,9 +38,9 @@ def load() -> dict:
     return found
 
 
-def play(scenario, broker) -> list[str]:
+def play(scenario, broker, vhost="/") -> list[str]:
     """The conversation. A scenario that cannot go on says why in its last line."""
-    session = Session(broker)
+    session = Session(broker, vhost)
     try:
         scenario(session)
     except Exception as error:  # noqa: BLE001: a broker that breaks a scenario is a difference, not an end
@@ -51,18 +54,34 @@ def play(scenario, broker) -> list[str]:
 
 
 def play_all(broker, wanted=None) -> dict[str, list[str]]:
+    """All of them, or those that are wanted: several at once, each in the virtual host of its worker."""
     chosen = {name: scenario for name, scenario in load().items() if wanted is None or name in wanted}
-    # Those that mostly wait declare nothing and go beside the others.
-    slow = {name for name, scenario in chosen.items() if getattr(scenario, "is_alone", False)}
+    vhosts: queue.SimpleQueue[str] = queue.SimpleQueue()
+    for worker in range(WORKERS):
+        vhosts.put(f"scenarios-{worker}")
+        broker.add_vhost(f"scenarios-{worker}")
+
+    def play_somewhere(scenario):
+        vhost = vhosts.get()
+        try:
+            return play(scenario, broker, vhost)
+        finally:
+            vhosts.put(vhost)
+
     results = {}
-    with ThreadPoolExecutor(16) as pool:
-        waiting = {name: pool.submit(play, chosen[name], broker) for name in slow}
-        for name in chosen:
-            if name not in slow:
-                results[name] = play(chosen[name], broker)
-        for name, future in waiting.items():
-            results[name] = future.result()
-    return {name: results[name] for name in chosen}
+    with ThreadPoolExecutor(16) as waiting, ThreadPoolExecutor(WORKERS) as workers:
+        for name, scenario in chosen.items():
+            if getattr(scenario, "is_alone", False):
+                # Declares nothing and mostly waits.
+                results[name] = waiting.submit(play, scenario, broker)
+            elif not name.startswith("permission."):
+                results[name] = workers.submit(play_somewhere, scenario)
+        # Their users are the same in all of them, and their rights are on the default virtual host.
+        for name, scenario in chosen.items():
+            if name not in results:
+                results[name] = workers.submit(play, scenario, broker)
+                results[name].result()
+    return {name: results[name].result() for name in chosen}
 
 
 def read_goldens() -> dict[str, list[str]]:

@@ -56,8 +56,10 @@ def pairs(table):
 class Session:
     """One scenario: its connections, what they said and heard."""
 
-    def __init__(self, broker):
+    def __init__(self, broker, vhost="/"):
         self.broker = broker
+        #: Where it takes place; written down as the default one.
+        self.vhost = vhost
         self.lines: list[str] = []
         self._generated: dict[str, str] = {}
         self._counts: dict[str, int] = {}
@@ -69,6 +71,8 @@ class Session:
         self.lines.append(self.normal(line))
 
     def normal(self, line: str) -> str:
+        if self.vhost != "/":
+            line = line.replace(f"vhost '{self.vhost}'", "vhost '/'")
         for pattern, kind in GENERATED:
             line = pattern.sub(lambda match: self._placeholder(kind, match[0]), line)
         return ARGUMENT.sub("T:<time>", line)
@@ -107,7 +111,7 @@ class Session:
         """Takes away what the scenario declared, so that every scenario meets an empty broker."""
         if not self.queues and not self.exchanges:
             return
-        quiet = Session(self.broker)
+        quiet = Session(self.broker, self.vhost)
         peer = quiet.connect()
         jobs = [("queue.delete", "queue", name) for name in self.queues]
         jobs += [("exchange.delete", "exchange", name) for name in self.exchanges]
@@ -138,7 +142,7 @@ class Peer:
     # --- the handshake
 
     def handshake(
-        self, user="guest", password="guest", vhost="/", mechanism="PLAIN", response=None, capabilities=CAPABILITIES,
+        self, user="guest", password="guest", vhost=None, mechanism="PLAIN", response=None, capabilities=CAPABILITIES,
         tune=None, name=None,
     ):  # fmt: skip
         """All of it, silently as long as it goes as it should; what ends it is written down."""
@@ -157,7 +161,7 @@ class Peer:
         tune = {"channel_max": 2047, "frame_max": 131072, "heartbeat": 0} | (tune or {})
         self.frame_max = tune["frame_max"] or 131072
         self.send("connection.tune-ok", 0, **tune)
-        self.send("connection.open", 0, virtual_host=vhost)
+        self.send("connection.open", 0, virtual_host=self._session.vhost if vhost is None else vhost)
         if self._expect("connection.open-ok") is None:
             return
         self._is_silent = False

@@ -14,6 +14,7 @@ import pytest  # noqa: E402
 EXPECTED = Expected(Path(os.environ["INTEROP_EXPECTED"])) if os.environ.get("INTEROP_EXPECTED") else None
 outcomes: dict[str, list[str]] = {}
 left_out: list[str] = []
+seconds: dict[str, float] = {}
 
 
 # After every hook of the suite itself: what its own selection drops does not exist for us.
@@ -29,8 +30,7 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_runtest_logreport(report):
-    if report.outcome == "rerun":
-        return
+    seconds[report.nodeid] = round(seconds.get(report.nodeid, 0) + report.duration, 2)
     why = ""
     if report.failed:
         lines = report.longreprtext.strip().splitlines()
@@ -52,4 +52,4 @@ def pytest_collectreport(report):
 
 def pytest_sessionfinish():
     with open(os.environ["INTEROP_RESULTS"], "w") as file:
-        json.dump({"outcomes": outcomes, "left_out": left_out}, file)
+        json.dump({"outcomes": outcomes, "left_out": left_out, "seconds": seconds}, file)

@@ -1,5 +1,8 @@
 """connection.* and channel.*: the handshake, closing, limits."""
 
+import threading
+import time
+
 from .. import codec
 
 
@@ -9,6 +12,7 @@ def _alone(scenario):
     return scenario
 
 
+@_alone
 def start(s):
     c = s.raw()
     c.write(b"AMQP\x00\x00\x09\x01")
@@ -21,6 +25,7 @@ def start(s):
         s.note(f"capability {name} {content[0]}:{content[1]}")
 
 
+@_alone
 def tune(s):
     c = s.raw()
     c.write(b"AMQP\x00\x00\x09\x01")
@@ -30,12 +35,14 @@ def tune(s):
 
 
 @_alone
-def old_protocol_header(s):
+def protocol_header_with_a_protocol_of_1(s):
     c = s.raw()
     c.write(b"AMQP\x01\x01\x09\x01", "AMQP 1 1 9 1")
-    c.read(2)
+    items = c.read(note=False)
+    s.note(f"a< {items[0][1] if items else '(end)'}")
 
 
+@_alone
 def protocol_header_of_0_9(s):
     c = s.raw()
     c.write(b"AMQP\x01\x01\x00\x09", "AMQP 1 1 0 9")
@@ -65,6 +72,7 @@ def protocol_header_of_something_else(s):
     c.read(2)
 
 
+@_alone
 def login_refused(s):
     s.connect(password="wrong")
 
@@ -74,6 +82,7 @@ def login_refused_without_the_capability(s):
     s.connect(password="wrong", capabilities=[])
 
 
+@_alone
 def login_of_an_unknown_user(s):
     s.connect(user="nobody")
 
@@ -84,11 +93,13 @@ def login_with_amqplain(s):
     c.count("absent")
 
 
+@_alone
 def login_with_amqplain_refused(s):
     table = codec.table([("LOGIN", ("S", b"guest")), ("PASSWORD", ("S", b"wrong"))])[4:]
     s.connect(mechanism="AMQPLAIN", response=table)
 
 
+@_alone
 def login_with_amqplain_and_no_password(s):
     s.connect(mechanism="AMQPLAIN", response=codec.table([("LOGIN", ("S", b"guest"))])[4:])
 
@@ -103,22 +114,27 @@ def login_with_a_malformed_response(s):
     s.connect(response=b"no zeros at all")
 
 
+@_alone
 def open_an_unknown_virtual_host(s):
     s.connect(vhost="absent")
 
 
+@_alone
 def open_an_empty_virtual_host(s):
     s.connect(vhost="")
 
 
+@_alone
 def tune_frame_max_of_zero(s):
     s.connect(tune={"frame_max": 0})
 
 
+@_alone
 def tune_frame_max_too_high(s):
     s.connect(tune={"frame_max": 131073})
 
 
+@_alone
 def tune_frame_max_too_low(s):
     s.connect(tune={"frame_max": 4095})
 
@@ -128,10 +144,12 @@ def tune_frame_max_at_the_minimum(s):
     c.count("absent")
 
 
+@_alone
 def tune_channel_max_of_zero(s):
     s.connect(tune={"channel_max": 0})
 
 
+@_alone
 def tune_channel_max_too_high(s):
     s.connect(tune={"channel_max": 2048})
 
@@ -168,12 +186,14 @@ def channel_before_open(s):
     c.read()
 
 
+@_alone
 def open_twice(s):
     c = s.connect()
     c.send("connection.open", 0, virtual_host="/")
     c.read()
 
 
+@_alone
 def start_ok_twice(s):
     c = s.connect()
     c.send("connection.start-ok", 0, mechanism="PLAIN", response="\0guest\0guest", locale="en_US")
@@ -183,7 +203,6 @@ def start_ok_twice(s):
 def close(s):
     c = s.connect()
     c.call("connection.close", 0, code=200, text="bye")
-    c.read()
 
 
 def close_with_channels_busy(s):
@@ -194,22 +213,24 @@ def close_with_channels_busy(s):
         c.publish("", "q", str(number))
     c.read(3)
     c.call("connection.close", 0, code=200)
-    c.read()
     d = s.connect()
     d.settle("q", 3)
     d.get("q")
 
 
+@_alone
 def update_secret(s):
     c = s.connect()
     c.call("connection.update-secret", 0, new_secret=b"guest", reason="rotation")
 
 
+@_alone
 def update_secret_refused(s):
     c = s.connect()
     c.call("connection.update-secret", 0, new_secret=b"wrong", reason="rotation")
 
 
+@_alone
 def channel_open_twice(s):
     c = s.connect()
     c.send("channel.open", 1)
@@ -232,12 +253,14 @@ def channel_close_and_open_again(s):
     c.read()
 
 
+@_alone
 def channel_close_twice(s):
     c = s.connect()
     c.call("channel.close", code=200)
     c.call("channel.close", code=200)
 
 
+@_alone
 def channel_close_ok_out_of_the_blue(s):
     c = s.connect()
     c.send("channel.close-ok")
@@ -308,6 +331,7 @@ def a_method_of_the_server(s):
 def basic_deliver_from_a_client(s):
     c = s.connect()
     c.send("basic.deliver", consumer_tag="t", delivery_tag=1)
+    c.frame(codec.HEADER, 1, codec.header(0, {}), note="header of 0 bytes")
     c.read()
 
 
@@ -326,10 +350,6 @@ def an_unknown_class(s):
 @_alone
 def heartbeats_are_sent(s):
     c = s.connect(tune={"heartbeat": 1})
-    import threading
-
-    import time
-
     end = time.monotonic() + 2.4
 
     def feed():
@@ -347,8 +367,6 @@ def heartbeats_are_sent(s):
 
 @_alone
 def heartbeats_that_stop_end_it(s):
-    import time
-
     c = s.connect(tune={"heartbeat": 1})
     begun = time.monotonic()
     c.heartbeats(5)
