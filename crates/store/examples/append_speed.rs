@@ -148,6 +148,15 @@ fn throughput(root: &std::path::Path) -> Outcome {
             seconds * 1e6 / f64::from(commits),
             slowest.as_secs_f64() * 1e3,
         );
+        drop((log, writer));
+        let start = Instant::now();
+        let storage: Arc<dyn Storage> =
+            Arc::new(DiskStorage::open(&root.join(format!("throughput{keep}")))?);
+        let (_, _, report) = Log::open(storage, Options::durable(), &mut |_, _, _| {})?;
+        println!(
+            "  opened again in {} ms: {report}",
+            start.elapsed().as_millis()
+        );
     }
     Ok(())
 }

@@ -198,28 +198,21 @@ fn search_in(bytes: &[u8], start: u64, limit: u64) -> Result<u64, usize> {
     const ZEROS: [u8; 512] = [0; 512];
     let end = bytes.len() - RECORD_HEADER + 1;
     let mut offset = 0;
-    while offset < end {
-        // What was allocated and never used is passed over quickly. No header begins with so many zeros.
-        while bytes
-            .get(offset..offset + ZEROS.len())
-            .is_some_and(|block| *block == ZEROS)
-        {
-            offset += ZEROS.len() - RECORD_HEADER;
-        }
-        if offset >= end {
-            break;
-        }
+    while let Some(word) = bytes[..end + 3].get(offset..).and_then(<[u8]>::first_chunk) {
+        let word = u32::from_le_bytes(*word);
         let at = start + offset as u64;
         // Most of what is no header has a length that does not fit: that costs less to see than the check.
-        let word = bytes[offset..]
-            .first_chunk()
-            .map_or(u32::MAX, |word| u32::from_le_bytes(*word));
-        if u64::from(word & LENGTH) > limit - at {
-            offset += 1;
-            continue;
-        }
-        if RecordHeader::decode(&bytes[offset..], at)
-            .is_some_and(|header| header.record_len() as u64 <= limit - at)
+        let fits = u64::from(word & LENGTH) <= limit - at;
+        if word == 0
+            && bytes
+                .get(offset..offset + ZEROS.len())
+                .is_some_and(|block| *block == ZEROS)
+        {
+            // What was allocated and never used is passed over quickly. No header begins with so many zeros.
+            offset += ZEROS.len() - RECORD_HEADER;
+        } else if fits
+            && RecordHeader::decode(&bytes[offset..], at)
+                .is_some_and(|header| header.record_len() as u64 <= limit - at)
         {
             return Ok(at);
         }

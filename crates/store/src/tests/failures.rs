@@ -369,3 +369,50 @@ fn a_log_opens_on_a_full_disk_and_goes_on_when_there_is_space() {
         (again.records, Vec::new())
     );
 }
+
+#[test]
+fn a_recovery_that_dies_halfway_is_done_again_by_the_next() {
+    for seed in 0..40 {
+        let storage = MemoryStorage::new();
+        let mut opened = open(&storage, &small());
+        for i in 0..30 {
+            opened.append(i, &[i; 100]);
+            opened.commit(true).unwrap();
+        }
+        let certain = opened.records.len();
+        // A large batch that is torn: it reaches over several segments.
+        for i in 0..30 {
+            opened.append(i, &[i; 100]);
+        }
+        let batch = opened.log.take_batch().unwrap();
+        storage.fail_sync(seed % 7);
+        let _ = opened.writer.commit(&batch, true);
+        let mut image = storage.crash(seed, Tear::Sector);
+        for step in 0..6 {
+            match seed % 2 {
+                0 => image.fail_sync(step),
+                _ => image.fail_write(step),
+            }
+            let _ = Log::open(Arc::new(image.clone()), small(), &mut |_, _, _| {});
+            image = image.crash(seed * 100 + step, Tear::Byte);
+        }
+        let again = open(&image, &small());
+        assert!(again.report.is_intact(), "seed {seed}: {}", again.report);
+        assert!(
+            again.records.len() >= certain,
+            "seed {seed}: {}",
+            again.report
+        );
+        assert_eq!(
+            again.records,
+            opened.records[..again.records.len()],
+            "seed {seed}"
+        );
+        let last = open(&image, &small());
+        assert_eq!(
+            (last.records, last.report.damages),
+            (again.records, Vec::new()),
+            "seed {seed}"
+        );
+    }
+}
