@@ -2,13 +2,15 @@
 //!
 //! ```text
 //! Header -> Starting -> Securing -> Tuning -> Opening -> OpenRequested -> Running
-//!   |          |           |          |          |             |            |
-//!   |          +-----------+---- failure: ----+  +-------------+------------+---> Closing -> Closed
-//!   |                                         v                             |        ^
-//!   +--> Closed                            Silent -> Closed                 +--> CloseRequested -> Lingering -> Closed
+//!   |           \____________|__________/         \___________|____________/   |
+//!   |                        |                                |               |
+//! Closed                  Silent                           Closing      CloseRequested
+//!                            |                                |               |
+//!                          Closed                          Closed          Silent -> Closed
 //! ```
-//! `Closing` waits for the peer's `close-ok`. `Silent` and `Lingering` read and discard for a while, because closing a
-//! socket that has unread input resets it, and a reset destroys what the peer has not read yet: our last words.
+//! Below the line of success is what a failure, or a close, leads to. `Closing` waits for the peer's `close-ok`. `Silent`
+//! reads and discards for a while, because closing a socket that has unread input resets it, and a reset destroys what
+//! the peer has not read yet: our last words.
 
 mod channels;
 mod closing;

@@ -117,11 +117,45 @@ impl CloseReason {
     /// cut, and three dots say so.
     pub fn reply_text(&self) -> String {
         const DOTS: &str = "...";
+        if self.text.is_empty() {
+            return self.code.name().to_owned();
+        }
         let mut text = format!("{} - {}", self.code.name(), self.text);
         if text.len() > SHORT_STRING_MAX {
             text.truncate(text.floor_char_boundary(SHORT_STRING_MAX - DOTS.len()));
             text.push_str(DOTS);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reply_text_names_the_code_and_fits_a_short_string() {
+        let text = |text: &str| {
+            CloseReason::new(ReplyCode::NotFound, text.to_owned(), MethodId::NONE).reply_text()
+        };
+        assert_eq!(text("no queue"), "NOT_FOUND - no queue");
+        assert_eq!(text(""), "NOT_FOUND");
+        let longest = "x".repeat(255 - "NOT_FOUND - ".len());
+        assert_eq!(text(&longest), format!("NOT_FOUND - {longest}"));
+        let cut = text(&format!("{longest}x"));
+        assert_eq!(cut.len(), 255);
+        assert!(cut.ends_with("x..."));
+    }
+
+    #[test]
+    fn codes_have_one_number_each() {
+        for value in 0..=u16::MAX {
+            if let Some(code) = ReplyCode::from_value(value) {
+                assert_eq!(code.value(), value);
+            }
+        }
+        let is_soft = |value| ReplyCode::from_value(value).is_some_and(|code| !code.is_hard());
+        let soft: Vec<u16> = (0..=u16::MAX).filter(|&value| is_soft(value)).collect();
+        assert_eq!(soft, [311, 312, 313, 403, 404, 405, 406]);
     }
 }
