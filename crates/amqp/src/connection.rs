@@ -8,8 +8,8 @@
 //!                            |                                |               |
 //!                          Closed                          Closed          Silent -> Closed
 //! ```
-//! Below the line of success is what a failure, or a close, leads to. `Closing` waits for the peer's `close-ok`. `Silent`
-//! reads and discards for a while, because closing a socket that has unread input resets it, and a reset destroys what
+//! Below the line of success is what a failure, or a close, leads to; `Running` too leads to `Closing` when the server
+//! closes. `Closing` waits for the peer's `close-ok`. `Silent` reads and discards for a while, because closing a socket that has unread input resets it, and a reset destroys what
 //! the peer has not read yet: our last words.
 
 mod channels;
