@@ -362,7 +362,7 @@ fn tables_are_json_as_in_management() {
             "decimal",
             Value::Decimal {
                 scale: 2,
-                value: 314,
+                value: 125,
             },
         )
         .with("time", Value::Timestamp(7))
