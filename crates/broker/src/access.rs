@@ -153,12 +153,6 @@ impl Access {
         self.settings.loopback_users = users;
     }
 
-    /// Changes who may come only from this machine.
-    pub fn set_loopback_users(&mut self, users: HashSet<String>) {
-        self.generation += 1;
-        self.settings.loopback_users = users;
-    }
-
     /// The mechanisms to offer, best first. `EXTERNAL` needs TLS.
     #[must_use]
     pub fn mechanisms(&self, tls: bool) -> Vec<Mechanism> {
