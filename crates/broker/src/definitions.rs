@@ -16,6 +16,7 @@ mod tests;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+pub use arguments::{octets_to_text, table_from_json, table_to_json, value_to_json};
 pub use convert::ParameterMeaning;
 
 /// What is wrong with definitions.
