@@ -1,5 +1,6 @@
 //! [`Broker`]: the whole machine.
 
+pub mod admin;
 mod confirm;
 mod connection;
 mod consume;
@@ -8,6 +9,7 @@ pub(crate) mod delay;
 pub(crate) mod durable;
 mod entities;
 mod failure;
+mod flow;
 mod policies;
 mod publish;
 mod pump;
@@ -105,6 +107,8 @@ pub struct Broker {
     replies: replies::Replies,
     pub(crate) delayed: delay::Delayed,
     scratch: Vec<QueueId>,
+    /// A queue that is long after the message that is being published.
+    grown: Option<QueueId>,
     route: Route,
     random: random::Random,
     /// Logins that were refused, for the operator's log.
@@ -112,6 +116,8 @@ pub struct Broker {
     pub(crate) alarms: Alarms,
     pub(crate) counters: MessageCounters,
     pub(crate) churn: crate::inspect::Churn,
+    /// What channels and connections that are gone had counted.
+    pub(crate) retired: crate::inspect::Retired,
     pub(crate) started_at: u64,
     /// Listeners are closed on behalf of an operator.
     pub(crate) is_stopped: bool,

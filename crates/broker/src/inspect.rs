@@ -5,9 +5,14 @@
 //!
 //! Nothing here knows JSON or HTTP.
 
+mod clients;
+mod queues;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use trefoil_amqp::Table;
+
+use crate::session::ConnectionCounters;
 
 /// A shared name: of a virtual host, a queue, an exchange, a user.
 pub type Name = Arc<str>;
@@ -47,6 +52,24 @@ pub struct MessageCounters {
     pub ack: u64,
 }
 
+impl std::ops::AddAssign for MessageCounters {
+    fn add_assign(&mut self, other: Self) {
+        self.publish += other.publish;
+        self.publish_in += other.publish_in;
+        self.publish_out += other.publish_out;
+        self.confirm += other.confirm;
+        self.return_unroutable += other.return_unroutable;
+        self.drop_unroutable += other.drop_unroutable;
+        self.deliver += other.deliver;
+        self.deliver_no_ack += other.deliver_no_ack;
+        self.get += other.get;
+        self.get_no_ack += other.get_no_ack;
+        self.get_empty += other.get_empty;
+        self.redeliver += other.redeliver;
+        self.ack += other.ack;
+    }
+}
+
 impl MessageCounters {
     /// All ways of giving a message to a client.
     #[must_use]
@@ -72,6 +95,17 @@ pub struct Depth {
     pub persistent_bytes: u64,
 }
 
+impl std::ops::AddAssign for Depth {
+    fn add_assign(&mut self, other: Self) {
+        self.ready += other.ready;
+        self.unacknowledged += other.unacknowledged;
+        self.ready_bytes += other.ready_bytes;
+        self.unacknowledged_bytes += other.unacknowledged_bytes;
+        self.persistent += other.persistent;
+        self.persistent_bytes += other.persistent_bytes;
+    }
+}
+
 /// Comings and goings since the start of the broker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Churn {
@@ -89,6 +123,32 @@ pub struct Churn {
     pub queue_created: u64,
     /// Queues gone.
     pub queue_deleted: u64,
+}
+
+/// What those had counted who are gone: counters of the whole broker never go back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retired {
+    /// Of channels.
+    pub messages: MessageCounters,
+    /// Of connections: bytes read.
+    pub received_bytes: u64,
+    /// Of connections: bytes sent.
+    pub sent_bytes: u64,
+    /// Logins that were granted.
+    pub logins: u64,
+    /// Logins that were refused.
+    pub logins_refused: u64,
+}
+
+impl Retired {
+    pub(crate) fn add_channel(&mut self, counters: &MessageCounters) {
+        self.messages += *counters;
+    }
+
+    pub(crate) fn add_connection(&mut self, counters: ConnectionCounters) {
+        self.received_bytes += counters.received;
+        self.sent_bytes += counters.sent;
+    }
 }
 
 /// How many there are.

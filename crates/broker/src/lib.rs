@@ -25,5 +25,6 @@ mod session;
 mod slab;
 mod vhost;
 
+pub use broker::admin;
 pub use broker::{Alarms, Broker, ConnectionId, OpenError, OpenReport, OutputStatus, Settings, Writers};
 pub use session::{Peer, TlsFacts};

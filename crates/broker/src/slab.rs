@@ -14,6 +14,12 @@ impl Key {
         generation: u32::MAX,
     };
 
+    /// A number that no other key has, before this one's place was used four billion times.
+    #[must_use]
+    pub fn number(self) -> u64 {
+        u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
     /// The place alone: small numbers, used again after a removal.
     #[must_use]
     pub fn index(self) -> usize {

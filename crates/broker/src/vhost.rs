@@ -19,6 +19,8 @@ pub(crate) struct Vhost {
     pub(crate) default_queue_type: QueueType,
     /// Everything that happens is also published to `amq.rabbitmq.trace`.
     pub(crate) is_traced: bool,
+    /// It is not deleted until this is taken back.
+    pub(crate) is_protected: bool,
 }
 
 impl Vhost {
@@ -30,6 +32,7 @@ impl Vhost {
             tags: Vec::new(),
             default_queue_type: QueueType::Classic,
             is_traced: false,
+            is_protected: false,
         }
     }
 }

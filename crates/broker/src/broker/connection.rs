@@ -60,10 +60,12 @@ impl Broker {
         match self.access.authenticate(mechanism, response, identity) {
             Ok(user) => {
                 session.user = Some(user.name.as_str().into());
+                self.retired.logins += 1;
                 mechanism.clone_into(&mut session.mechanism);
                 session.connection.authenticated();
             }
             Err(error) => {
+                self.retired.logins_refused += 1;
                 self.refusals.push(error.clone());
                 match error.reply_code() {
                     ReplyCode::AccessRefused => {
@@ -203,8 +205,10 @@ impl Broker {
         for consumer in kept {
             self.consumer_gone(consumer, now);
         }
-        if let Some(session) = self.clients.sessions.get_mut(id) {
-            session.channels[usize::from(number.0)] = None;
+        if let Some(session) = self.clients.sessions.get_mut(id)
+            && let Some(channel) = session.channels[usize::from(number.0)].take()
+        {
+            self.retired.add_channel(&channel.counters);
         }
         self.churn.channel_closed += 1;
     }
@@ -231,6 +235,7 @@ impl Broker {
             return;
         };
         session.waits_for = None;
+        session.held_until = None;
         session.held = Vec::new();
         session.is_blocked = false;
         for queue in std::mem::take(&mut session.exclusive) {
@@ -266,8 +271,9 @@ impl Broker {
     pub fn handle_disconnect(&mut self, id: Key, now: u64) {
         self.release_session(id, now);
         self.finish(now);
-        if self.clients.sessions.remove(id).is_some() {
+        if let Some(session) = self.clients.sessions.remove(id) {
             self.churn.connection_closed += 1;
+            self.retired.add_connection(session.counters);
         }
     }
 
@@ -394,6 +400,7 @@ impl Session {
             is_blocked: false,
             is_resumed: false,
             waits_for: None,
+            held_until: None,
             held: Vec::new(),
             timer_at: u64::MAX,
             counters: Default::default(),

@@ -171,6 +171,7 @@ impl Broker {
         vhost.description.clone_from(&definition.description);
         vhost.tags.clone_from(&definition.tags);
         vhost.is_traced = definition.tracing;
+        vhost.is_protected = is_protected(definition);
         vhost.default_queue_type = definition
             .default_queue_type
             .as_deref()
@@ -194,6 +195,7 @@ impl Broker {
             vhost.description.clone_from(&definition.description);
             vhost.tags.clone_from(&definition.tags);
             vhost.is_traced = definition.tracing;
+            vhost.is_protected = is_protected(definition);
             vhost.default_queue_type = definition
                 .default_queue_type
                 .as_deref()
@@ -224,6 +226,12 @@ impl Broker {
         self.put(&Entity::permission("guest", "/", &permissions));
         let _ = self.access.set_permissions("guest", "/", permissions);
     }
+}
+
+/// RabbitMQ keeps it among the metadata.
+fn is_protected(definition: &VhostDefinition) -> bool {
+    let value = definition.metadata.get("protected_from_deletion");
+    value.and_then(serde_json::Value::as_bool).unwrap_or(false)
 }
 
 fn text(error: impl ToString) -> String {
