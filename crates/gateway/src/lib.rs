@@ -27,6 +27,8 @@ mod serve;
 mod view;
 mod wait;
 
+/// RabbitMQ's management API over the broker.
+pub mod management;
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;
 
