@@ -1,5 +1,12 @@
 """All suites, in the order in which they run."""
 
-from . import differential, golang, javascript, python, rust
+from . import differential, golang, javascript, programs, python, rust
 
-SUITES = [*differential.SUITES, *javascript.SUITES, *golang.SUITES, *python.SUITES, *rust.SUITES]
+SUITES = [
+    *differential.SUITES,
+    *programs.SUITES,
+    *javascript.SUITES,
+    *golang.SUITES,
+    *rust.SUITES,
+    *python.SUITES,
+]

@@ -466,7 +466,8 @@ def exclusive_seen_from_another_connection(s):
         ("basic.get", {}),
     ):
         b.call(method, queue="q", **more)
-        b.open(1)
+        if not b.is_open(1):
+            b.open(1)
     b.publish("", "q", "publishing to it is allowed")
     a.settle("q", 1)
     a.get("q")
