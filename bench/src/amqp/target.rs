@@ -140,8 +140,14 @@ impl Launch {
 
     fn trefoil(&self, place: &Path) -> Start {
         let words = ["--json", "up", "--only", "amqp", "--log-filter", "warn"];
-        let address = ["--amqp-listen", "127.0.0.1:0", "--data"];
-        let mut arguments: Vec<OsString> = words.iter().chain(&address).map(Into::into).collect();
+        let addresses = [
+            "--amqp-listen",
+            "127.0.0.1:0",
+            "--management-listen",
+            "127.0.0.1:0",
+        ];
+        let words = words.iter().chain(&addresses).chain(&["--data"]);
+        let mut arguments: Vec<OsString> = words.map(Into::into).collect();
         arguments.push(place.join("data").into());
         Start {
             program: self.trefoil.clone(),
