@@ -2,8 +2,8 @@
 //!
 //! # Positions
 //!
-//! A log is one endless row of bytes. A [`Position`] is the offset in it of a record's header; it is never used twice, not even
-//! after a crash. The row is cut into segments: a segment owns the positions from its base up to base + span and is the file
+//! A log is one endless row of bytes. A [`Position`] is the offset in it of a record's header; a position that was shown to the
+//! owner is never used again, not even after a crash. The row is cut into segments: a segment owns the positions from its base up to base + span and is the file
 //! named by its base (`{base:016x}.log`, in lower case); the byte at position `p` is at the offset `p - base` of that file.
 //! Every segment but the last ends with a seal, which says where the next begins: at base + span, or further on after a recovery.
 //!
