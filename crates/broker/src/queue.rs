@@ -44,6 +44,10 @@ pub(crate) struct Queue {
     pub(crate) is_in_ack_list: bool,
     /// In the list of queues to be served.
     pub(crate) is_pumped: bool,
+    /// Publishers that wait until it is shorter.
+    pub(crate) held: Vec<Key>,
+    /// Deliveries when a publisher was held last.
+    pub(crate) taken_when_held: u64,
     pub(crate) counters: MessageCounters,
     /// Milliseconds at which it last became empty of consumers and messages, for management.
     pub(crate) idle_since: u64,

@@ -73,6 +73,8 @@ pub(crate) struct Session {
     pub(crate) is_blocked: bool,
     /// Its input waits until the log is durable up to here.
     pub(crate) waits_for: Option<Position>,
+    /// It publishes faster than its queue is consumed, and is not read until then.
+    pub(crate) held_until: Option<u64>,
     /// Frames to be sent then.
     pub(crate) held: Vec<u8>,
     /// It may be read again: the shell has to be told.
@@ -92,7 +94,7 @@ impl Session {
 
     /// Whether its socket should be read.
     pub(crate) fn is_reading(&self) -> bool {
-        self.waits_for.is_none() && !self.is_blocked
+        self.waits_for.is_none() && !self.is_blocked && self.held_until.is_none()
     }
 }
 

@@ -80,6 +80,7 @@ impl Broker {
         }
         self.reschedule_expiry(id);
         self.watch_deliveries(id, now);
+        self.let_go(id, now);
     }
 
     /// Takes what has expired from the heads of a queue.

@@ -358,6 +358,8 @@ impl Broker {
             acks: Vec::new(),
             is_in_ack_list: false,
             is_pumped: false,
+            held: Vec::new(),
+            taken_when_held: 0,
             counters: MessageCounters::default(),
             idle_since: now,
         };

@@ -68,6 +68,7 @@ impl Broker {
         if session.timer_at == at {
             session.timer_at = NEVER;
         }
+        let is_held_enough = session.held_until.is_some_and(|until| until <= now);
         let before = session.connection.output().len();
         let expired = session.connection.handle_timeout(now).is_some();
         let is_changed = session.connection.output().len() != before;
@@ -77,6 +78,9 @@ impl Broker {
         if expired || is_changed {
             self.clients.touch(id);
         }
+        if is_held_enough {
+            self.go_on(id, now);
+        }
         self.schedule_session(id);
     }
 
@@ -85,7 +89,12 @@ impl Broker {
         let Some(session) = self.clients.sessions.get_mut(id) else {
             return;
         };
-        if let Some(at) = session.connection.poll_timeout()
+        let at = session
+            .connection
+            .poll_timeout()
+            .unwrap_or(u64::MAX)
+            .min(session.held_until.unwrap_or(u64::MAX));
+        if at != u64::MAX
             && at < session.timer_at
         {
             session.timer_at = at;
