@@ -20,6 +20,10 @@ test *ARGS:
 fuzz:
     cargo xtask fuzz
 
+# Stock AMQP clients' own tests; with --rabbitmq against a real RabbitMQ, --list shows the suites.
+interop *ARGS:
+    cargo xtask interop {{ARGS}}
+
 # Measurements.
 bench *ARGS:
     cargo xtask bench {{ARGS}}

@@ -3,7 +3,8 @@
 
     run.py --amqp HOST:PORT [--http HOST:PORT] [--tls-port PORT] [--ctl COMMAND] [SUITE…]
     run.py --rabbitmq [SUITE…]       starts a RabbitMQ of its own, and expects what baseline/ says
-    run.py --list
+    run.py --list                    what suites there are
+    run.py --certificates            where the certificates are that a broker with TLS needs
 
 Prints one JSON line a suite and a table at the end. Exits with 1 if a test fails that is not on the suite's list, or if a
 list has a line that no test answers to. With CI=true a suite that cannot run fails too.
@@ -11,6 +12,7 @@ list has a line that no test answers to. With CI=true a suite that cannot run fa
 
 import argparse
 import contextlib
+import json
 import os
 import shlex
 import sys
@@ -21,7 +23,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from harness import report  # noqa: E402
+from harness import fetch, report  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.suite import Context, Suite, work_of  # noqa: E402
 from suites import SUITES  # noqa: E402
@@ -35,6 +37,9 @@ def main() -> int:
     if options.list:
         for suite in SUITES:
             print(f"{suite.name:<22} {suite.version}")
+        return 0
+    if options.certificates:
+        print(json.dumps({name: str(path) for name, path in fetch.certificates().items()}))
         return 0
     wanted = options.suites or [suite.name for suite in SUITES]
     unknown = set(wanted) - {suite.name for suite in SUITES}
@@ -69,9 +74,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rabbitmq", action="store_true", help="start the installed RabbitMQ, on ports of its own")
     parser.add_argument("--record", action="store_true", help="with --rabbitmq: write what fails to baseline/")
     parser.add_argument("--list", action="store_true", help="what suites there are")
+    parser.add_argument("--certificates", action="store_true", help="where the certificates for TLS are, as JSON")
     parser.add_argument("suites", nargs="*", metavar="SUITE")
     options = parser.parse_args()
-    if not options.list and bool(options.amqp) == options.rabbitmq:
+    if not (options.list or options.certificates) and bool(options.amqp) == options.rabbitmq:
         parser.error("give either --amqp or --rabbitmq")
     return options
 

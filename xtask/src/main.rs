@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod board;
+mod interop;
 mod lint;
 mod platform;
 mod shell;
@@ -24,6 +25,7 @@ cargo xtask COMMAND
   lint             formatting, clippy, rustdoc, licences of dependencies
   test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
   fuzz             the HTTP fuzz alone, against a release build
+  interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list
   bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
   demo [ARGS…]     cargo run --release -- demo ARGS
   docs             builds the book into target/book, if mdbook is installed
@@ -57,6 +59,7 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         ("test", []) => Ok(Board::run(&test::all())),
         ("test", ["--fast"]) => Ok(Board::run(&test::fast())),
         ("fuzz", []) => Ok(Board::run(&[test::RELEASE, test::FUZZ])),
+        ("interop", _) => interop::interop(&words),
         ("bench", _) => pass_through(
             &["run", "--release", "--package", "trefoil-bench", "--"],
             rest,
