@@ -22,16 +22,16 @@ mod error;
 mod extract;
 mod idempotency;
 mod layers;
+mod management;
 mod routes;
 mod serve;
 mod view;
 mod wait;
 
-/// RabbitMQ's management API over the broker.
-pub mod management;
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;
 
+pub use management::{ManagementConfig, service as management};
 pub use serve::serve;
 
 /// The platform API of a node.

@@ -1,6 +1,6 @@
 //! RabbitMQ's management API over the broker: `/api`, and `/metrics` for Prometheus.
 //!
-//! [`router`] is the entry. A request is read into a [`request::Request`], its sender becomes a [`caller::Caller`], and
+//! [`service`] is the entry. A request is read into a [`request::Request`], its sender becomes a [`caller::Caller`], and
 //! [`routes`] answers. Handlers are plain functions that take views of the broker in its lock, in slices, and format them
 //! outside it; they run on threads that may block, never on those of the runtime. [`rates`] remembers samples of counters
 //! while somebody looks at them.
@@ -29,11 +29,10 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     extract::{Request as HttpRequest, State},
     response::{IntoResponse as _, Response},
-    routing::any,
+    routing::{MethodRouter, any},
 };
 use trefoil_server::amqp::Amqp;
 
@@ -84,25 +83,10 @@ impl Api {
     }
 }
 
-/// The management API of a broker for a listener of its own: `/api/…`, `/metrics` and `/metrics/per-object`.
-pub fn router(amqp: Amqp, config: ManagementConfig) -> Router {
-    let api = Api::new(amqp, config);
-    routes_of_api()
-        .route("/metrics", any(handle))
-        .route("/metrics/{kind}", any(handle))
-        .with_state(api)
-}
-
-/// The same without `/metrics`, for a listener that has its own: to be mounted beside the platform API.
-pub fn api_router(amqp: Amqp, config: ManagementConfig) -> Router {
-    routes_of_api().with_state(Api::new(amqp, config))
-}
-
-fn routes_of_api() -> Router<Api> {
-    Router::new()
-        .route("/api", any(handle))
-        .route("/api/", any(handle))
-        .route("/api/{*path}", any(handle))
+/// The management API of a broker: a service that answers what is below `/api`, and `/metrics` and `/metrics/per-object`. It
+/// takes paths as they come, so it may be mounted anywhere, and beside something else.
+pub fn service(amqp: Amqp, config: ManagementConfig) -> MethodRouter {
+    any(handle).with_state(Api::new(amqp, config))
 }
 
 impl Api {
