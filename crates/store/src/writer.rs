@@ -138,13 +138,14 @@ impl Writer {
 
     /// Writes the batch, and syncs it and everything before it if `sync` says so.
     ///
-    /// The caller hands the result to the front at once, and then calls [`Writer::tidy`].
+    /// The caller hands the result to the front at once, and then calls [`Writer::tidy`]; otherwise the next commit does what is left to tidy.
     ///
     /// # Errors
     ///
     /// [`WriteError::Full`]: the batch is kept by the caller and committed again later. [`WriteError::Failed`]: never again.
     pub fn commit(&mut self, batch: &Batch, sync: bool) -> Result<Done, WriteError> {
         self.check()?;
+        self.tidy();
         self.first = batch.first;
         // All files first: a seal must not be written before the file that it points to is there.
         for piece in &batch.pieces {
@@ -194,6 +195,7 @@ impl Writer {
     pub fn maintain(&mut self) -> Result<Rest, WriteError> {
         self.check()?;
         if self.options.is_spill() {
+            self.tidy();
             return Ok(Rest {
                 done: None,
                 again: false,
