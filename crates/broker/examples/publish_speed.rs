@@ -1,12 +1,12 @@
 //! What the broker itself costs for a message, without sockets: `cargo run --release -p trefoil-broker --example publish_speed`.
 
-use std::{
-    net::SocketAddr,
-    sync::Arc,
-    time::Instant,
-};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use trefoil_amqp::{Method, Properties, TableRef, method::{basic, confirm, queue}, testing::{Client, Handshake}};
+use trefoil_amqp::{
+    Method, Properties, TableRef,
+    method::{basic, confirm, queue},
+    testing::{Client, Handshake},
+};
 use trefoil_broker::{Broker, ConnectionId, Peer, Settings};
 use trefoil_store::testing::MemoryStorage;
 
@@ -60,22 +60,46 @@ fn measure(name: &str, persistent: bool, confirms: bool, acks: bool) {
         consumers_max: 0,
     };
     let storage = Arc::new(MemoryStorage::new());
-    let (mut broker, mut writers, _) = Broker::open(settings, storage, Arc::new(MemoryStorage::new()), 0).expect("it opens");
+    let (mut broker, mut writers, _) =
+        Broker::open(settings, storage, Arc::new(MemoryStorage::new()), 0).expect("it opens");
     let publisher = connect(&mut broker, |client| {
-        client.send(1, &Method::QueueDeclare(queue::Declare {
-            ticket: 0, queue: "q", passive: false, durable: true, exclusive: false, auto_delete: false, no_wait: true, arguments: TableRef::default(),
-        }));
+        client.send(
+            1,
+            &Method::QueueDeclare(queue::Declare {
+                ticket: 0,
+                queue: "q",
+                passive: false,
+                durable: true,
+                exclusive: false,
+                auto_delete: false,
+                no_wait: true,
+                arguments: TableRef::default(),
+            }),
+        );
         if confirms {
             client.send(1, &Method::ConfirmSelect(confirm::Select { no_wait: true }));
         }
     });
     let consumer = connect(&mut broker, |client| {
-        client.send(1, &Method::BasicConsume(basic::Consume {
-            ticket: 0, queue: "q", consumer_tag: "c", no_local: false, no_ack: !acks, exclusive: false, no_wait: true, arguments: TableRef::default(),
-        }));
+        client.send(
+            1,
+            &Method::BasicConsume(basic::Consume {
+                ticket: 0,
+                queue: "q",
+                consumer_tag: "c",
+                no_local: false,
+                no_ack: !acks,
+                exclusive: false,
+                no_wait: true,
+                arguments: TableRef::default(),
+            }),
+        );
     });
     let mut client = Client::new();
-    let properties = Properties { delivery_mode: Some(if persistent { 2 } else { 1 }), ..Properties::default() };
+    let properties = Properties {
+        delivery_mode: Some(if persistent { 2 } else { 1 }),
+        ..Properties::default()
+    };
     for _ in 0..BLOCK {
         client.publish(1, "", "q", &properties, &[b'x'; BODY]);
     }
@@ -88,7 +112,10 @@ fn measure(name: &str, persistent: bool, confirms: bool, acks: bool) {
         let used = broker.handle_input(publisher, &input, 1);
         assert_eq!(used, input.len());
         if let Some((batch, sync)) = broker.take_batch() {
-            let done = writers.durable.commit(&batch, sync).expect("memory takes it");
+            let done = writers
+                .durable
+                .commit(&batch, sync)
+                .expect("memory takes it");
             broker.handle_committed(done, 1);
         }
         while let Some(id) = broker.poll_output() {
@@ -101,12 +128,23 @@ fn measure(name: &str, persistent: bool, confirms: bool, acks: bool) {
         }
         delivered += BLOCK as u64;
         if acks {
-            client.send(1, &Method::BasicAck(basic::Ack { delivery_tag: delivered, multiple: true }));
+            client.send(
+                1,
+                &Method::BasicAck(basic::Ack {
+                    delivery_tag: delivered,
+                    multiple: true,
+                }),
+            );
             let acks = client.take_output();
             broker.handle_input(consumer, &acks, 1);
         }
     }
     let count = (ROUNDS * BLOCK) as f64;
     let seconds = begin.elapsed().as_secs_f64();
-    println!("{name}: {:.0} ns a message, {:.2} million/s, {:.0} bytes out a message", seconds * 1e9 / count, count / seconds / 1e6, bytes as f64 / count);
+    println!(
+        "{name}: {:.0} ns a message, {:.2} million/s, {:.0} bytes out a message",
+        seconds * 1e9 / count,
+        count / seconds / 1e6,
+        bytes as f64 / count
+    );
 }

@@ -26,5 +26,7 @@ mod slab;
 mod vhost;
 
 pub use broker::admin;
-pub use broker::{Alarms, Broker, ConnectionId, OpenError, OpenReport, OutputStatus, Settings, Writers};
+pub use broker::{
+    Alarms, Broker, ConnectionId, OpenError, OpenReport, OutputStatus, Settings, Writers,
+};
 pub use session::{Peer, TlsFacts};

@@ -112,6 +112,8 @@ pub(crate) struct Channel {
     pub(crate) prefetch_channel: u16,
     /// Deliveries to consumers that are not acknowledged, for that limit.
     pub(crate) in_flight: u32,
+    /// How often that limit let somebody in again: it is a different consumer's turn each time.
+    pub(crate) turn: usize,
     pub(crate) mode: Mode,
     /// The queue that the empty name means.
     pub(crate) last_queue: Option<Arc<str>>,
@@ -133,6 +135,7 @@ impl Channel {
             prefetch: 0,
             prefetch_channel: 0,
             in_flight: 0,
+            turn: 0,
             mode: Mode::Plain,
             last_queue: None,
             route: None,
@@ -141,6 +144,29 @@ impl Channel {
             opened_at: now,
             counters: MessageCounters::default(),
         }
+    }
+
+    /// All deliveries that refer to a message: those that wait, and those that an open transaction has settled.
+    pub(crate) fn held(&self) -> impl Iterator<Item = &Unacked> {
+        let settled = match &self.mode {
+            Mode::Transaction(transaction) => transaction.settlements.as_slice(),
+            Mode::Plain | Mode::Confirm(_) => &[],
+        };
+        let settled = settled.iter().flat_map(|settlement| &settlement.deliveries);
+        self.unacked.iter().chain(settled)
+    }
+
+    /// The one of [`Self::held`] with this tag.
+    pub(crate) fn held_mut(&mut self, tag: u64) -> Option<&mut Unacked> {
+        let settled = match &mut self.mode {
+            Mode::Transaction(transaction) => transaction.settlements.as_mut_slice(),
+            Mode::Plain | Mode::Confirm(_) => &mut [],
+        };
+        let settled = settled
+            .iter_mut()
+            .flat_map(|settlement| &mut settlement.deliveries)
+            .find(|delivery| delivery.tag == tag);
+        self.unacked.find_mut(tag).or(settled)
     }
 }
 

@@ -234,10 +234,13 @@ impl Broker {
         let Some(session) = self.clients.sessions.get_mut(id) else {
             return;
         };
+        // What the shell kept for later is read now, up to the client's close-ok.
+        session.is_resumed |= !session.is_reading();
         session.waits_for = None;
         session.held_until = None;
         session.held = Vec::new();
         session.is_blocked = false;
+        session.connection.set_reading_paused(false, now);
         for queue in std::mem::take(&mut session.exclusive) {
             self.delete_queue(queue, now);
         }

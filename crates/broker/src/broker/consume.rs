@@ -7,7 +7,7 @@ use trefoil_amqp::{
     method::basic::{self, Cancel, Consume, Get, Qos},
 };
 
-use super::{Broker, Failure, publish::REPLY_TO};
+use super::{Broker, Failure, publish::REPLY_TO, pump::discard};
 use crate::{
     access::{Permission, ResourceKind},
     arguments::ConsumerArguments,
@@ -32,10 +32,12 @@ impl Broker {
         let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
         if qos.global {
             channel.prefetch_channel = qos.prefetch_count;
-            self.unpark_channel(session, number);
         } else {
+            // As RabbitMQ has it: a limit for consumers ends the limit of the channel, but not the other way round.
             channel.prefetch = qos.prefetch_count;
+            channel.prefetch_channel = 0;
         }
+        self.unpark_channel(session, number);
         self.answer(session, number, &Method::BasicQosOk(basic::QosOk {}));
         Ok(())
     }
@@ -248,6 +250,7 @@ impl Broker {
             queues,
             clients,
             logs,
+            acknowledging,
             ..
         } = self;
         let queue = queues.get_mut(id).ok_or(Failure::Gone)?;
@@ -264,6 +267,7 @@ impl Broker {
             };
             let Some(stored) = logs.read(&entry) else {
                 // Lost on the disk, and counted: the next one may be well.
+                discard(queue, logs, acknowledging, id, &entry);
                 continue;
             };
             let frame_max = state.connection.tune().frame_max;

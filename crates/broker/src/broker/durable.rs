@@ -24,6 +24,8 @@ pub(crate) struct Catalog {
     pub(super) positions: HashMap<Vec<u8>, Position>,
     /// The places of durable queues, by their numbers in the log.
     pub(super) queues: HashMap<u64, QueueId>,
+    /// The log has the mark of a stop in good order: nothing is to come after it.
+    is_closed: bool,
     /// Where cleaning of the oldest segment goes on.
     cleaning: Option<std::ops::Range<Position>>,
 }
@@ -213,6 +215,9 @@ impl Broker {
 
     /// Moves what lives in the oldest part of the log to its end, a slice at a time.
     pub(super) fn clean_slice(&mut self) {
+        if self.catalog.is_closed {
+            return;
+        }
         let range = match self.catalog.cleaning.take() {
             Some(range) => range,
             None => match self.logs.durable.poll_cleaning() {
@@ -248,7 +253,7 @@ impl Broker {
         let mut found = HashMap::new();
         for (key, session) in self.clients.sessions.iter() {
             for channel in session.channels.iter().flatten() {
-                for delivery in channel.unacked.iter() {
+                for delivery in channel.held() {
                     if delivery.entry.is_persistent() && range.contains(&delivery.entry.at) {
                         found.insert(
                             (delivery.queue_uid, delivery.entry.sequence),
@@ -351,7 +356,7 @@ impl Broker {
                 moved += 1;
             } else if let Some((session, number, tag)) = unacked.get(&(uid, sequence))
                 && let Some(channel) = self.clients.channel(*session, *number)
-                && let Some(delivery) = channel.unacked.find_mut(*tag)
+                && let Some(delivery) = channel.held_mut(*tag)
             {
                 delivery.entry.at = to;
                 moved += 1;
@@ -380,6 +385,7 @@ impl Broker {
         // Records have a limit, and so many redelivered messages are rare: without the marker they all count as redelivered.
         if record.len() < 32 << 20 {
             self.logs.durable.append(kind::STOPPED, &[&record]);
+            self.catalog.is_closed = true;
         }
         self.logs.is_sync_wanted = true;
     }

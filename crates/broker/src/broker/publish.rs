@@ -406,6 +406,17 @@ impl Broker {
         let Ok(facts) = Facts::of(header) else {
             return false;
         };
+        if let Some(delay) = facts.delay
+            && self.is_delayed(vhost, exchange)
+        {
+            let past = rewrite::with_delay_past(header);
+            let message = Message {
+                header: &past,
+                ..message
+            };
+            self.delay(vhost, exchange, message, &facts, delay, now);
+            return true;
+        }
         let mut keys: Vec<&[u8]> = vec![message.routing_key.as_bytes()];
         if message.history & KEYS_REPLACED == 0 {
             keys.extend(facts.copies());
@@ -418,6 +429,11 @@ impl Broker {
                     .is_some_and(|queue| !crate::death::is_cycle(header, &queue.name))
             });
         }
+        let stripped = facts.bcc.map(|_| rewrite::without_bcc(header));
+        let message = Message {
+            header: stripped.as_deref().unwrap_or(message.header),
+            ..message
+        };
         self.put_all(&queues, message, &facts, now) != Fate::Unroutable
     }
 
@@ -612,7 +628,17 @@ impl Broker {
             };
             // Somebody may have taken the consumer's last place in the meantime: a channel's limit is for all its queues.
             match consumer.and_then(|_| clients.next_consumer(queue)) {
-                Some(key) => clients.deliver(queue, *id, key, false, Some(entry), message, now),
+                Some(key) => {
+                    let no_ack = clients
+                        .consumers
+                        .get(key)
+                        .is_some_and(|consumer| consumer.no_ack);
+                    let kept = (!no_ack).then_some(entry);
+                    clients.deliver(queue, *id, key, false, kept, message, now);
+                    if no_ack {
+                        self.discard(*id, &entry);
+                    }
+                }
                 None => {
                     queue.ready.insert(entry);
                     self.after_insert(*id, now);

@@ -1,7 +1,13 @@
 //! From queues to consumers, and what leaves a queue in other ways.
 
 use super::{Broker, consume::delivery_count};
-use crate::{death::Reason, queue::Entry, routing::QueueId, slab::Key};
+use crate::{
+    death::Reason,
+    logs::Logs,
+    queue::{Entry, Queue},
+    routing::QueueId,
+    slab::Key,
+};
 
 impl Broker {
     /// This queue may have something for somebody: it is looked at before the current input ends.
@@ -119,17 +125,9 @@ impl Broker {
 
     /// A message leaves a queue for good.
     pub(super) fn discard(&mut self, id: QueueId, entry: &Entry) {
-        self.logs.release(entry);
-        if !entry.is_persistent() {
-            return;
-        }
-        let Some(queue) = self.queues.get_mut(id) else {
-            return;
-        };
-        queue.acks.push(entry.sequence);
-        if !queue.is_in_ack_list {
-            queue.is_in_ack_list = true;
-            self.acknowledging.push(id);
+        match self.queues.get_mut(id) {
+            Some(queue) => discard(queue, &mut self.logs, &mut self.acknowledging, id, entry),
+            None => self.logs.release(entry),
         }
     }
 
@@ -147,5 +145,24 @@ impl Broker {
         for key in consumers {
             self.unpark(key);
         }
+    }
+}
+
+/// An entry of a queue that is there leaves it for good.
+pub(super) fn discard(
+    queue: &mut Queue,
+    logs: &mut Logs,
+    acknowledging: &mut Vec<QueueId>,
+    id: QueueId,
+    entry: &Entry,
+) {
+    logs.release(entry);
+    if !entry.is_persistent() {
+        return;
+    }
+    queue.acks.push(entry.sequence);
+    if !queue.is_in_ack_list {
+        queue.is_in_ack_list = true;
+        acknowledging.push(id);
     }
 }

@@ -121,12 +121,23 @@ impl Broker {
         now: u64,
     ) -> Result<(), Failure> {
         let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
-        if declare.passive {
-            return self.declare_passively(session, number, vhost, declare, now);
-        }
-        let table = table(&declare.arguments)?;
-        let host = Arc::clone(&self.vhost(vhost).name);
         let given = strip(declare.queue);
+        if declare.passive || given.starts_with(REPLY_TO) {
+            return self.declare_passively(session, number, vhost, &given, declare.no_wait, now);
+        }
+        let mut table = table(&declare.arguments)?;
+        let host = Arc::clone(&self.vhost(vhost).name);
+        let default_type = self.vhost(vhost).default_queue_type;
+        if default_type != arguments::QueueType::Classic {
+            let declaration = QueueDeclaration {
+                virtual_host: &host,
+                name: &given,
+                durable: declare.durable,
+                exclusive: declare.exclusive,
+                auto_delete: declare.auto_delete,
+            };
+            arguments::apply_default_type(&declaration, default_type, &mut table);
+        }
         let name: Arc<str> = if given.is_empty() {
             match arguments::server_name_prefix(&host, &table)? {
                 Some(prefix) => format!("{prefix}{}", self.random.name()).into(),
@@ -196,33 +207,26 @@ impl Broker {
         session: Key,
         number: ChannelNumber,
         vhost: VhostId,
-        declare: &Declare<'_>,
+        name: &str,
+        no_wait: bool,
         now: u64,
     ) -> Result<(), Failure> {
-        let name = if declare.queue.starts_with(REPLY_TO) {
-            if declare.queue == REPLY_TO || self.replies.is_alive(declare.queue) {
-                if !declare.no_wait {
-                    let answer = DeclareOk {
-                        queue: declare.queue,
-                        message_count: 0,
-                        consumer_count: 1,
-                    };
-                    self.answer(session, number, &Method::QueueDeclareOk(answer));
-                }
-                return Ok(());
+        let answer = if name == REPLY_TO || self.replies.is_alive(name) {
+            DeclareOk {
+                queue: name,
+                message_count: 0,
+                consumer_count: 1,
             }
-            Arc::from(declare.queue)
         } else {
-            self.queue_name(session, number, declare.queue)?
+            let id = self.find_queue(session, vhost, name)?;
+            let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
+            queue.last_used = now;
+            declare_ok(queue, name)
         };
-        let id = self.find_queue(session, vhost, &name)?;
         if let Some(channel) = self.clients.channel(session, number) {
-            channel.last_queue = Some(Arc::clone(&name));
+            channel.last_queue = Some(name.into());
         }
-        let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
-        queue.last_used = now;
-        let answer = declare_ok(queue, &name);
-        if !declare.no_wait {
+        if !no_wait {
             self.answer(session, number, &Method::QueueDeclareOk(answer));
         }
         Ok(())
@@ -437,19 +441,16 @@ impl Broker {
     ) -> Result<bool, Failure> {
         let exchange = strip(exchange);
         self.check(session, vhost, ResourceKind::Queue, name, Permission::Write)?;
-        let id = self.find_queue(session, vhost, name)?;
-        if exchange.is_empty() {
-            return Err(default_exchange());
+        self.check_source(session, vhost, &exchange, key)?;
+        let topology = &self.vhost(vhost).topology;
+        let is_missing =
+            topology.exchange_id(&exchange).is_none() || topology.queue_id(name).is_none();
+        if !is_added && is_missing {
+            // What is not there is not bound.
+            return Ok(false);
         }
-        self.check(
-            session,
-            vhost,
-            ResourceKind::Exchange,
-            &exchange,
-            Permission::Read,
-        )?;
         let source = self.find_exchange(vhost, &exchange)?;
-        self.check_topic_read(session, vhost, source, &exchange, key)?;
+        let id = self.find_queue(session, vhost, name)?;
         if is_added {
             self.add_binding(vhost, source, Destination::Queue(id), key, table)
         } else {
@@ -589,7 +590,7 @@ impl Broker {
         let Self { clients, logs, .. } = self;
         for (_, session) in clients.sessions.iter() {
             for channel in session.channels.iter().flatten() {
-                for delivery in channel.unacked.iter() {
+                for delivery in channel.held() {
                     if delivery.queue == id && delivery.queue_uid == uid {
                         logs.release(&delivery.entry);
                     }

@@ -40,11 +40,11 @@ impl Broker {
     ) -> Result<(), Failure> {
         let name = format!("{REPLY_TO}.{}", self.random.name());
         let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
-        if channel.replies.is_some() {
-            return Err(Failure::precondition("reply consumer already set"));
-        }
         if !consume.no_ack {
             return Err(Failure::precondition("reply consumer cannot acknowledge"));
+        }
+        if channel.replies.is_some() {
+            return Err(Failure::precondition("reply consumer already set"));
         }
         channel.replies = Some(ReplyConsumer {
             tag: Arc::clone(&tag),

@@ -171,7 +171,13 @@ impl Broker {
         let Some(channel) = self.clients.channel(session, number) else {
             return;
         };
-        let consumers: Vec<Key> = channel.consumers.values().copied().collect();
+        let mut consumers: Vec<Key> = channel.consumers.values().copied().collect();
+        // Whoever is looked at first may take all the room there is, so no consumer is the first every time.
+        consumers.sort_unstable();
+        if !consumers.is_empty() {
+            channel.turn = (channel.turn + 1) % consumers.len();
+            consumers.rotate_left(channel.turn);
+        }
         for key in consumers {
             self.unpark(key);
         }

@@ -94,9 +94,7 @@ impl Broker {
             .poll_timeout()
             .unwrap_or(u64::MAX)
             .min(session.held_until.unwrap_or(u64::MAX));
-        if at != u64::MAX
-            && at < session.timer_at
-        {
+        if at != u64::MAX && at < session.timer_at {
             session.timer_at = at;
             self.timers.heap.push(Reverse((at, Timer::Session(id))));
         }

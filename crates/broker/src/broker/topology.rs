@@ -239,8 +239,11 @@ impl Broker {
         number: ChannelNumber,
         bind: &Bind<'_>,
     ) -> Result<(), Failure> {
-        let (vhost, source, destination) =
-            self.bound_exchanges(session, bind.source, bind.destination, bind.routing_key)?;
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        let (from, to) = (strip(bind.source), strip(bind.destination));
+        self.check_bound(session, vhost, &from, &to, bind.routing_key)?;
+        let source = self.find_exchange(vhost, &from)?;
+        let destination = self.find_exchange(vhost, &to)?;
         let waits = self.add_binding(
             vhost,
             source,
@@ -261,20 +264,22 @@ impl Broker {
         number: ChannelNumber,
         unbind: &Unbind<'_>,
     ) -> Result<(), Failure> {
-        let (vhost, source, destination) = self.bound_exchanges(
-            session,
-            unbind.source,
-            unbind.destination,
-            unbind.routing_key,
-        )?;
+        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
+        let (from, to) = (strip(unbind.source), strip(unbind.destination));
+        self.check_bound(session, vhost, &from, &to, unbind.routing_key)?;
         let arguments = table(&unbind.arguments)?;
-        let waits = self.remove_binding(
-            vhost,
-            source,
-            Destination::Exchange(destination),
-            unbind.routing_key,
-            &arguments,
-        )?;
+        let topology = &self.vhost(vhost).topology;
+        let waits = match (topology.exchange_id(&from), topology.exchange_id(&to)) {
+            (Some(source), Some(destination)) => self.remove_binding(
+                vhost,
+                source,
+                Destination::Exchange(destination),
+                unbind.routing_key,
+                &arguments,
+            )?,
+            // What is not there is not bound.
+            _ => false,
+        };
         if !unbind.no_wait {
             self.answer_when_durable(
                 session,
@@ -286,54 +291,53 @@ impl Broker {
         Ok(())
     }
 
-    fn bound_exchanges(
-        &mut self,
+    /// Whether one exchange may be bound to another.
+    fn check_bound(
+        &self,
         session: Key,
+        vhost: VhostId,
         source: &str,
         destination: &str,
         key: &str,
-    ) -> Result<(VhostId, ExchangeId, ExchangeId), Failure> {
-        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
-        let (source, destination) = (strip(source), strip(destination));
-        if source.is_empty() || destination.is_empty() {
+    ) -> Result<(), Failure> {
+        self.check(
+            session,
+            vhost,
+            ResourceKind::Exchange,
+            destination,
+            Permission::Write,
+        )?;
+        if destination.is_empty() {
+            return Err(default_exchange());
+        }
+        self.check_source(session, vhost, source, key)
+    }
+
+    /// Whether something may be bound to an exchange. At a topic exchange that takes the right to read the key.
+    pub(super) fn check_source(
+        &self,
+        session: Key,
+        vhost: VhostId,
+        source: &str,
+        key: &str,
+    ) -> Result<(), Failure> {
+        if source.is_empty() {
             return Err(default_exchange());
         }
         self.check(
             session,
             vhost,
             ResourceKind::Exchange,
-            &destination,
-            Permission::Write,
-        )?;
-        self.check(
-            session,
-            vhost,
-            ResourceKind::Exchange,
-            &source,
+            source,
             Permission::Read,
         )?;
-        let to = self.find_exchange(vhost, &destination)?;
-        let from = self.find_exchange(vhost, &source)?;
-        self.check_topic_read(session, vhost, from, &source, key)?;
-        Ok((vhost, from, to))
-    }
-
-    /// Binding at a topic exchange takes the right to read the key.
-    pub(super) fn check_topic_read(
-        &self,
-        session: Key,
-        vhost: VhostId,
-        id: ExchangeId,
-        name: &str,
-        key: &str,
-    ) -> Result<(), Failure> {
-        let is_topic = self
-            .vhost(vhost)
-            .topology
-            .exchange(id)
+        let topology = &self.vhost(vhost).topology;
+        let is_topic = topology
+            .exchange_id(source)
+            .and_then(|id| topology.exchange(id))
             .is_some_and(|exchange| exchange.declaration().kind == ExchangeType::Topic);
         if is_topic {
-            self.check_topic(session, vhost, name, key, Permission::Read)?;
+            self.check_topic(session, vhost, source, key, Permission::Read)?;
         }
         Ok(())
     }

@@ -225,6 +225,7 @@ impl Ready {
         let line = self
             .lines
             .iter_mut()
+            .rev()
             .find(|line| line.front().is_some_and(|entry| entry.expires_at <= now))?;
         let entry = line.pop_front()?;
         self.forget(&entry);

@@ -213,7 +213,10 @@ fn messages_expire_on_time_and_are_dead_lettered() {
     let trefoil_amqp::Value::Array(deaths) = death else {
         panic!("{death:?}")
     };
-    assert!(matches!(&deaths[0], trefoil_amqp::Value::Table(table) if table.get("reason") == Some(&"expired".into())), "{deaths:?}");
+    assert!(
+        matches!(&deaths[0], trefoil_amqp::Value::Table(table) if table.get("reason") == Some(&"expired".into())),
+        "{deaths:?}"
+    );
     assert_eq!(rig.get(client, "q"), None);
 }
 
