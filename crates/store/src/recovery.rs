@@ -61,7 +61,6 @@ pub(crate) struct Recovered {
 struct Found {
     slot: Slot,
     length: u64,
-    file: Arc<dyn File>,
 }
 
 impl Found {
@@ -69,12 +68,15 @@ impl Found {
         segment_name(self.slot.base)
     }
 
-    fn scanner(&self) -> Scanner {
-        Scanner::new(
-            Arc::clone(&self.file),
-            self.slot.base,
-            self.length.min(self.slot.span),
-        )
+    /// Files are opened when they are read, one after the other: a large log has more of them than a process may have open.
+    fn open(&self, storage: &Arc<dyn Storage>) -> Result<Arc<dyn File>, OpenError> {
+        let name = self.name();
+        storage.open(&name).map_err(failed(format!("open {name}")))
+    }
+
+    fn scanner(&self, storage: &Arc<dyn Storage>) -> Result<Scanner, OpenError> {
+        let length = self.length.min(self.slot.span);
+        Ok(Scanner::new(self.open(storage)?, self.slot.base, length))
     }
 }
 
@@ -98,13 +100,14 @@ pub(crate) fn recover(
         .max()
         .unwrap_or(0);
     let mut replayer = Replayer {
+        storage,
         found: &found,
         durable: 0,
         first: 0,
         report: &mut report,
         replay,
     };
-    let (read, tail) = replayer.run();
+    let (read, tail) = replayer.run()?;
     let first = replayer.first;
     report.damages.retain(|damage| damage.at.get() >= first);
     if let Some(oldest) = found.first().filter(|oldest| first < oldest.slot.base) {
@@ -204,7 +207,6 @@ fn find_segments(
         found.push(Found {
             slot,
             length: entry.length,
-            file,
         });
     }
     Ok(found)
@@ -241,21 +243,24 @@ fn finish(
     let last = kept
         .checked_sub(1)
         .map(|index| (&found[index], read[index].end));
-    let sealed_next = match &tail {
-        Ending::Sealed(next) if kept == read.len() => Some(*next),
+    let last = last.filter(|(segment, _)| segment.slot.base >= first);
+    let sealed_next = match (&tail, last) {
+        (Ending::Sealed(next), _) if kept == read.len() => Some(*next),
         // The segment before those that were removed ends with a seal, or is damaged up to its end.
-        _ => last.and_then(|(segment, end)| sealed(segment, end)),
+        (_, Some((segment, end))) => sealed(segment.scanner(storage)?, end),
+        (_, None) => None,
     };
     let base = sealed_next.unwrap_or(fresh);
     let span = u64::from(options.segment_size.max(Options::SEGMENT_MIN));
-    let seal = last
-        .filter(|_| sealed_next.is_none())
-        .map(|(segment, end)| Seal {
-            file: Arc::clone(&segment.file),
+    let seal = match last {
+        Some((segment, end)) if sealed_next.is_none() => Some(Seal {
+            file: segment.open(storage)?,
             base: segment.slot.base,
             at: end,
             next: base,
-        });
+        }),
+        _ => None,
+    };
     let mut writer = Writer::new(
         Arc::clone(storage),
         options.clone(),
@@ -277,8 +282,7 @@ fn finish(
 }
 
 /// What the seal says that ends at `end`.
-fn sealed(segment: &Found, end: u64) -> Option<u64> {
-    let mut scanner = segment.scanner();
+fn sealed(mut scanner: Scanner, end: u64) -> Option<u64> {
     scanner.seek(end.checked_sub(crate::format::SEAL_LEN as u64)?);
     match scanner.next() {
         Item::Record {

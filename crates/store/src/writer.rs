@@ -183,7 +183,7 @@ impl Writer {
     pub fn tidy(&mut self) {
         if self.failed.is_none() {
             self.remove_released();
-            self.prepare_if_late();
+            self.prepare_if_due();
         }
     }
 
@@ -383,9 +383,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Makes the next segment when the current one is used by three quarters and there was no idle time for it before.
-    fn prepare_if_late(&mut self) {
-        if self.written.saturating_sub(self.slot.base) > self.slot.span / 4 * 3 {
+    /// Makes the next segment when half of the current one is used.
+    fn prepare_if_due(&mut self) {
+        if self.written.saturating_sub(self.slot.base) > self.slot.span / 2 {
             self.prepare();
         }
     }
@@ -418,23 +418,17 @@ impl Writer {
         if let Some(open) = self.open.iter_mut().find(|open| open.slot.base == base) {
             let until = (used + FILL_AHEAD).min(open.slot.span);
             if used > 0 && open.filled < until {
-                // A failure to prepare costs speed only; the writing that comes here will tell.
+                // A failure costs speed only: everything that was written before is durable, and what comes here later is
+                // written over these zeros and synced anew.
                 return fill(open, until.min(open.filled + FILL_SLICE)).is_ok();
             }
         }
-        if used <= self.slot.span / 2 {
-            return false;
-        }
         match &mut self.next {
-            None => {
-                self.prepare();
-                self.next.is_some()
-            }
             Some(next) if next.filled < FILL_AHEAD.min(next.slot.span) => {
                 let until = next.slot.span.min(next.filled + FILL_SLICE);
                 fill(next, until).is_ok()
             }
-            Some(_) => false,
+            _ => false,
         }
     }
 

@@ -1,8 +1,11 @@
 //! Giving the records of the files to the owner, past whatever is damaged.
-use super::Found;
+use std::sync::Arc;
+
+use super::{Found, OpenError};
 use crate::format::{Own, Position, RecordHeader, SEGMENT_HEADER, segment_name};
 use crate::report::{Damage, Loss, Report};
 use crate::scan::{Item, Scanner};
+use crate::storage::Storage;
 
 /// How a segment ended.
 pub(super) enum Ending {
@@ -23,6 +26,7 @@ pub(super) struct Read {
 }
 
 pub(super) struct Replayer<'a> {
+    pub(super) storage: &'a Arc<dyn Storage>,
     pub(super) found: &'a [Found],
     /// Everything before this was durable, as far as marks were seen.
     pub(super) durable: u64,
@@ -34,7 +38,7 @@ pub(super) struct Replayer<'a> {
 
 impl Replayer<'_> {
     /// Replays everything. Gives the ends of the segments that were read, and how the last of them ended.
-    pub(super) fn run(&mut self) -> (Vec<Read>, Ending) {
+    pub(super) fn run(&mut self) -> Result<(Vec<Read>, Ending), OpenError> {
         let mut read = Vec::new();
         let mut ending = Ending::Tail;
         self.first = self.found.first().map_or(0, |oldest| oldest.slot.base);
@@ -47,7 +51,7 @@ impl Replayer<'_> {
             }
             self.report.segments += 1;
             let before = self.report.records;
-            let (end, how) = self.segment(index, &mut first_told);
+            let (end, how) = self.segment(index, &mut first_told)?;
             self.report.bytes += end - segment.slot.base;
             read.push(Read {
                 end,
@@ -63,7 +67,7 @@ impl Replayer<'_> {
             let span = last.slot.span;
             self.missing(*next, next.saturating_add(span));
         }
-        (read, ending)
+        Ok((read, ending))
     }
 
     fn missing(&mut self, from: u64, until: u64) {
@@ -77,9 +81,9 @@ impl Replayer<'_> {
     }
 
     /// Replays one segment. Gives the end of the last record that is good.
-    fn segment(&mut self, index: usize, first_told: &mut bool) -> (u64, Ending) {
+    fn segment(&mut self, index: usize, first_told: &mut bool) -> Result<(u64, Ending), OpenError> {
         let found = &self.found[index];
-        let mut scanner = found.scanner();
+        let mut scanner = found.scanner(self.storage)?;
         let mut end = found.slot.base + SEGMENT_HEADER as u64;
         let ending = loop {
             match scanner.next() {
@@ -109,12 +113,12 @@ impl Replayer<'_> {
                     }
                 }
                 Item::Bad { at, header } => {
-                    if let Some(ending) = self.gap(index, &mut scanner, at, header) {
+                    if let Some(ending) = self.gap(index, &mut scanner, at, header)? {
                         break ending;
                     }
                 }
                 Item::End { at } => {
-                    if let Some(ending) = self.gap(index, &mut scanner, at, None) {
+                    if let Some(ending) = self.gap(index, &mut scanner, at, None)? {
                         break ending;
                     }
                 }
@@ -123,7 +127,7 @@ impl Replayer<'_> {
         for (at, bytes, error) in scanner.unreadable.drain(..) {
             self.damage(found, at, bytes, Loss::ReadError(error));
         }
-        (end, ending)
+        Ok((end, ending))
     }
 
     fn damage(&mut self, found: &Found, at: u64, bytes: u64, loss: Loss) {
@@ -142,12 +146,12 @@ impl Replayer<'_> {
         scanner: &mut Scanner,
         at: u64,
         header: Option<RecordHeader>,
-    ) -> Option<Ending> {
+    ) -> Result<Option<Ending>, OpenError> {
         let found = &self.found[index];
         // Every file has its full length until it is sealed.
         let cut = found.length < found.slot.span;
         if !cut && self.durable <= at {
-            let beyond = self.look_beyond(index, at);
+            let beyond = self.look_beyond(index, at)?;
             if self.durable <= at {
                 if header.is_some() || beyond.records > 0 {
                     self.damage(
@@ -159,7 +163,7 @@ impl Replayer<'_> {
                         },
                     );
                 }
-                return Some(Ending::Tail);
+                return Ok(Some(Ending::Tail));
             }
         }
         if let Some(header) = header {
@@ -171,12 +175,12 @@ impl Replayer<'_> {
             };
             self.damage(found, at, bytes, loss);
             scanner.seek(at + bytes);
-            return None;
+            return Ok(None);
         }
         if let Some(next) = scanner.search(at + 1) {
             self.damage(found, at, next - at, Loss::Unreadable);
             scanner.seek(next);
-            return None;
+            return Ok(None);
         }
         let used = scanner.last_used(at);
         if used > at {
@@ -190,14 +194,14 @@ impl Replayer<'_> {
                 Loss::Cut,
             );
         }
-        Some(Ending::Damaged)
+        Ok(Some(Ending::Damaged))
     }
 
     /// Looks behind a gap for a mark that says that the gap was durable.
-    fn look_beyond(&mut self, index: usize, gap: u64) -> Beyond {
+    fn look_beyond(&mut self, index: usize, gap: u64) -> Result<Beyond, OpenError> {
         let mut beyond = Beyond::default();
         for (offset, segment) in self.found[index..].iter().enumerate() {
-            let mut scanner = segment.scanner();
+            let mut scanner = segment.scanner(self.storage)?;
             if offset == 0 {
                 match scanner.search(gap + 1) {
                     Some(next) => scanner.seek(next),
@@ -211,7 +215,7 @@ impl Replayer<'_> {
                     } if header.own => match Own::decode(header.kind, payload) {
                         Some(Own::Mark { durable, .. }) if durable > gap => {
                             self.durable = self.durable.max(durable);
-                            return beyond;
+                            return Ok(beyond);
                         }
                         Some(Own::Seal { .. }) => break,
                         Some(Own::Mark { .. }) | None => {}
@@ -229,7 +233,7 @@ impl Replayer<'_> {
                 }
             }
         }
-        beyond
+        Ok(beyond)
     }
 }
 
