@@ -8,6 +8,7 @@ use trefoil_jobs::Now;
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     origin: Instant,
+    origin_wall_ms: u64,
 }
 
 impl Clock {
@@ -16,7 +17,16 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             origin: Instant::now(),
+            origin_wall_ms: wall_ms(),
         }
+    }
+
+    /// Milliseconds since the Unix epoch by a clock that nobody sets: the wall clock's at the start, and what has passed since.
+    #[must_use]
+    pub fn steady_ms(&self) -> u64 {
+        let since = self.origin.elapsed().as_millis();
+        self.origin_wall_ms
+            .saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
     /// Now.

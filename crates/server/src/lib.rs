@@ -1,12 +1,15 @@
 //! Every task, socket, timer, thread and file of a platform: the store, the engine's thread, workers, programs, services,
 //! drain.
 //!
+//! [`amqp::Amqp`] is the AMQP broker with its sockets, clock and disk.
+//!
 //! [`Node`] is a whole platform without its HTTP side: [`Node::start`], [`Node::submit`], [`Node::stop`]. What may happen
 //! to a job is decided by `trefoil-jobs`; this crate gives it time, a disk and processes, and carries out its effects.
 //!
 //! This crate must never speak HTTP, parse flags, or decide what state a job goes to.
 #![forbid(unsafe_code)]
 
+pub mod amqp;
 mod builtin;
 pub mod clock;
 mod config;

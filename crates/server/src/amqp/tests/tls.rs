@@ -1,0 +1,193 @@
+//! TLS: who is there, and that bytes arrive.
+
+use std::{net::TcpStream, path::Path, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned,
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+};
+use tempfile::TempDir;
+use trefoil_amqp::MethodId;
+
+use super::{
+    super::TlsConfig,
+    Client, Server,
+    client::PATIENCE,
+};
+
+/// An authority and what it signed.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: TempDir,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority of a test");
+        let key = KeyPair::generate().unwrap();
+        Self {
+            issuer: CertifiedIssuer::self_signed(params, key).unwrap(),
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn sign(&self, common_name: &str, host: &str) -> (rcgen::Certificate, KeyPair) {
+        let mut params = CertificateParams::new(vec![host.to_owned()]).unwrap();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, common_name);
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    fn server(&self, client_required: bool) -> Server {
+        let (certificate, key) = self.sign("server", "localhost");
+        let write = |name: &str, text: String| {
+            let path = self.directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let tls = TlsConfig {
+            certificate: write("certificate", certificate.pem()),
+            key: write("key", key.serialize_pem()),
+            client_ca: Some(write("authority", self.issuer.pem())),
+            client_required,
+        };
+        Server::start_with(|config| {
+            config.tls_listen = std::mem::take(&mut config.listen);
+            config.tls = Some(tls);
+        })
+    }
+
+    /// A client that believes this authority, and shows a certificate if it has a name.
+    fn client(&self, server: &Server, name: Option<&str>) -> Client {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.issuer.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match name {
+            None => builder.with_no_client_auth(),
+            Some(name) => {
+                let (certificate, key) = self.sign(name, "client");
+                let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+                let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        let host = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), host).unwrap();
+        let socket = TcpStream::connect(server.amqp.listening()[0].address).unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Client::over(StreamOwned::new(connection, socket))
+    }
+}
+
+#[test]
+fn messages_of_all_sizes_go_through() {
+    let authority = Authority::new();
+    let server = authority.server(false);
+    assert!(server.amqp.listening()[0].tls);
+    let mut client = authority.client(&server, None);
+    client.log_in();
+    client.declare("q", false);
+    client.consume("q");
+    for size in [0, 1, 100, 16_384, 100_000, 1_000_000] {
+        client.publish("q", false, &vec![b'x'; size]);
+        client.send();
+        assert_eq!(client.delivered().len(), size);
+    }
+    for number in 0..5_000u32 {
+        client.publish("q", false, &number.to_be_bytes());
+    }
+    client.send();
+    for number in 0..5_000u32 {
+        assert_eq!(client.delivered(), number.to_be_bytes());
+    }
+    client.script.close();
+    client.send();
+    client.expect(MethodId::CONNECTION_CLOSE_OK);
+    drop(client);
+    server.until_connections(0);
+}
+
+#[test]
+fn a_certificate_logs_in() {
+    let authority = Authority::new();
+    let server = authority.server(true);
+    for (name, comes_in) in [("guest", true), ("nobody", false)] {
+        let mut client = authority.client(&server, Some(name));
+        let mut handshake = trefoil_amqp::testing::Handshake::plain("/", "", "");
+        handshake.mechanism = "EXTERNAL";
+        handshake.response = Vec::new();
+        client.script.handshake_with(&handshake);
+        client.send();
+        client.expect(MethodId::CONNECTION_START);
+        let next = client.next().unwrap();
+        let expected = if comes_in {
+            MethodId::CONNECTION_TUNE
+        } else {
+            MethodId::CONNECTION_CLOSE
+        };
+        assert_eq!(next.id(), expected, "{:?}", next.method());
+    }
+}
+
+#[test]
+fn without_a_certificate_nobody_comes_in_if_it_is_required() {
+    let authority = Authority::new();
+    let server = authority.server(true);
+    let mut client = authority.client(&server, None);
+    client.script.handshake("/", "guest", "guest");
+    let output = client.script.take_output();
+    let mut answer = Vec::new();
+    let talked = client
+        .stream
+        .write_all(&output)
+        .and_then(|()| client.stream.read_to_end(&mut answer));
+    assert!(talked.is_err(), "{answer:?}");
+    drop(client);
+    server.until_connections(0);
+}
+
+#[test]
+fn files_that_are_no_certificates_are_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let check = |config: &TlsConfig, expected: &str| {
+        let error = super::super::tls::server_config(config).unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    };
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("server", "localhost");
+    let write = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let good = TlsConfig {
+        certificate: write("certificate", &certificate.pem()),
+        key: write("key", &key.serialize_pem()),
+        client_ca: None,
+        client_required: false,
+    };
+    super::super::tls::server_config(&good).unwrap();
+    let changed = |change: &dyn Fn(&mut TlsConfig)| {
+        let mut config = good.clone();
+        change(&mut config);
+        config
+    };
+    let empty = write("empty", "");
+    let missing = Path::new("/no/such/file").to_owned();
+    check(&changed(&|c| c.certificate = empty.clone()), "cannot read a certificate");
+    check(&changed(&|c| c.key = missing.clone()), "cannot read a private key");
+    check(&changed(&|c| c.client_ca = Some(empty.clone())), "authorities of clients");
+    let other = KeyPair::generate().unwrap().serialize_pem();
+    check(&changed(&|c| c.key = write("other", &other)), "cannot be used");
+}

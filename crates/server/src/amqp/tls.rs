@@ -1,0 +1,246 @@
+//! TLS of a connection, by bytes: nothing here reads or writes a socket by itself.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    RootCertStore, ServerConfig, ServerConnection,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use trefoil_broker::TlsFacts;
+use x509_cert::der::{
+    Decode as _,
+    asn1::{PrintableStringRef, TeletexStringRef, Utf8StringRef},
+    oid::ObjectIdentifier,
+};
+
+/// `commonName` of X.520.
+const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
+
+/// What a TLS listener needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate and those between it and its authority, PEM.
+    pub certificate: PathBuf,
+    /// Its private key, PEM.
+    pub key: PathBuf,
+    /// The authorities whose clients are believed, PEM. Without it clients are not asked for certificates.
+    pub client_ca: Option<PathBuf>,
+    /// Whether clients without a certificate are refused.
+    pub client_required: bool,
+}
+
+/// Why TLS cannot be offered.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// A file cannot be read, or has nothing of what is needed.
+    #[error("cannot read {what} from {}: {reason}", path.display())]
+    File {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+    /// The key is not that of the certificate, or of a kind that nobody speaks.
+    #[error("the certificate {} and its key cannot be used: {reason}", path.display())]
+    Certificate {
+        /// The certificate.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// Reads certificates and key.
+///
+/// # Errors
+/// [`TlsError`].
+pub(super) fn server_config(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+    let chain = certificates(&config.certificate, "a certificate")?;
+    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| TlsError::File {
+        what: "a private key",
+        path: config.key.clone(),
+        reason: error.to_string(),
+    })?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let unusable = |error: rustls::Error| TlsError::Certificate {
+        path: config.certificate.clone(),
+        reason: error.to_string(),
+    };
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(unusable)?;
+    let builder = match &config.client_ca {
+        None => builder.with_no_client_auth(),
+        Some(path) => {
+            let unfit = |reason: String| TlsError::File {
+                what: "authorities of clients",
+                path: path.clone(),
+                reason,
+            };
+            let mut roots = RootCertStore::empty();
+            for certificate in certificates(path, "authorities of clients")? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| unfit(error.to_string()))?;
+            }
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+            let verifier = match config.client_required {
+                true => verifier,
+                false => verifier.allow_unauthenticated(),
+            };
+            let verifier = verifier.build().map_err(|error| unfit(error.to_string()))?;
+            builder.with_client_cert_verifier(verifier)
+        }
+    };
+    let config = builder.with_single_cert(chain, key).map_err(unusable)?;
+    Ok(Arc::new(config))
+}
+
+fn certificates(
+    path: &Path,
+    what: &'static str,
+) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let unfit = |reason: String| TlsError::File {
+        what,
+        path: path.to_path_buf(),
+        reason,
+    };
+    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
+        .map_err(|error| unfit(error.to_string()))?
+        .collect();
+    match found {
+        Ok(found) if found.is_empty() => Err(unfit("there is none".to_owned())),
+        Ok(found) => Ok(found),
+        Err(error) => Err(unfit(error.to_string())),
+    }
+}
+
+/// The TLS side of one connection.
+#[derive(Debug)]
+pub(super) struct Session {
+    connection: ServerConnection,
+    closed: bool,
+    given_up: bool,
+    peer_closed: bool,
+}
+
+impl Session {
+    pub(super) fn new(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+        Ok(Self {
+            connection: ServerConnection::new(Arc::clone(config))?,
+            closed: false,
+            given_up: false,
+            peer_closed: false,
+        })
+    }
+
+    /// Takes what came from the socket; how many bytes it says, in `into`, which must have space for as much and a record
+    /// more.
+    ///
+    /// # Errors
+    /// When it is no TLS, or none that can be believed. An alert for the peer may be left to be written.
+    pub(super) fn decrypt(&mut self, mut from: &[u8], into: &mut [u8]) -> io::Result<usize> {
+        let mut used = 0;
+        while !from.is_empty() && !self.peer_closed {
+            self.connection.read_tls(&mut from)?;
+            let state = self
+                .connection
+                .process_new_packets()
+                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+            let end = used + state.plaintext_bytes_to_read();
+            let space = into
+                .get_mut(used..end)
+                .ok_or(io::ErrorKind::StorageFull)?;
+            self.connection.reader().read_exact(space)?;
+            used = end;
+            self.peer_closed = state.peer_has_closed();
+        }
+        Ok(used)
+    }
+
+    /// Whether the peer said that nothing comes any more.
+    pub(super) fn has_peer_closed(&self) -> bool {
+        self.peer_closed
+    }
+
+    /// Whether the peer still has to prove who it is.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    pub(super) fn wants_write(&self) -> bool {
+        !self.given_up && self.connection.wants_write()
+    }
+
+    pub(super) fn write(&mut self, socket: &mut dyn io::Write) -> io::Result<()> {
+        match self.connection.write_tls(socket)? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
+        self.connection.writer().write(plain)
+    }
+
+    /// Nothing comes after what was said.
+    pub(super) fn close(&mut self) {
+        if !std::mem::replace(&mut self.closed, true) {
+            self.connection.send_close_notify();
+        }
+    }
+
+    /// What is still to be written will never be.
+    pub(super) fn give_up(&mut self) {
+        self.given_up = true;
+    }
+
+    /// What is known of the peer and of the way to it, after the handshake.
+    pub(super) fn facts(&self) -> TlsFacts {
+        let peer = self.connection.peer_certificates().and_then(<[_]>::first);
+        TlsFacts {
+            protocol: match self.connection.protocol_version() {
+                Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
+                Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
+                _ => "TLS",
+            }
+            .to_owned(),
+            cipher: self
+                .connection
+                .negotiated_cipher_suite()
+                .and_then(|suite| suite.suite().as_str())
+                .unwrap_or_default()
+                .to_owned(),
+            identity: peer.and_then(|certificate| identity(certificate)),
+        }
+    }
+}
+
+/// Whom a verified certificate stands for: its common name, or all of its name (as RFC 4514 writes it) if it has none.
+fn identity(certificate: &CertificateDer<'_>) -> Option<String> {
+    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
+    let subject = certificate.tbs_certificate().subject();
+    let common_name = subject
+        .iter()
+        .find(|attribute| attribute.oid == COMMON_NAME)
+        .and_then(|attribute| text(&attribute.value));
+    common_name
+        .or_else(|| Some(subject.to_string()))
+        .filter(|name| !name.is_empty())
+}
+
+fn text(value: &x509_cert::der::Any) -> Option<String> {
+    let utf8 = value.decode_as::<Utf8StringRef<'_>>().ok();
+    let printable = || value.decode_as::<PrintableStringRef<'_>>().ok();
+    let teletex = || value.decode_as::<TeletexStringRef<'_>>().ok();
+    utf8.map(|text| text.as_str().to_owned())
+        .or_else(|| printable().map(|text| text.as_str().to_owned()))
+        .or_else(|| teletex().map(|text| text.as_str().to_owned()))
+}
