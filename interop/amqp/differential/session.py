@@ -336,6 +336,9 @@ class Peer:
             if kind != codec.METHOD:
                 return channel, "frame", {}, f"{where} frame type={kind} {payload.hex(' ')}"
             name, values = codec.decode_method(payload)
+            if name == "basic.nack":
+                # Brokers set flags here, which say nothing about a single message.
+                values = {"delivery_tag": values["delivery_tag"]}
             line = f"{where} {name}{_arguments(values)}"
             if name in codec.WITH_CONTENT:
                 line += self._message(channel, deadline, values)
@@ -455,6 +458,10 @@ def _body(body: bytes) -> str:
 
 
 def _table(content: list) -> str:
+    names = {name for name, _ in content}
+    if "x-death" in names or {"count", "reason", "queue"} <= names:
+        # What dead-lettering writes has no order of its own.
+        content = sorted(content, key=lambda pair: pair[0])
     return "{" + ", ".join(f"{name}: {_value(inner)}" for name, inner in content) + "}"
 
 

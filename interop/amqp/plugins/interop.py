@@ -20,11 +20,17 @@ seconds: dict[str, float] = {}
 # After every hook of the suite itself: what its own selection drops does not exist for us.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    if EXPECTED is None:
-        return
-    kept = [item for item in items if not EXPECTED.matches(item.nodeid)]
-    dropped = [item for item in items if EXPECTED.matches(item.nodeid)]
-    left_out.extend(item.nodeid for item in dropped)
+    # One process of several takes every so-manieth test.
+    shard, shards = (int(number) for number in os.environ["INTEROP_SHARD"].split("/"))
+    kept, dropped = [], []
+    for number, item in enumerate(items):
+        if EXPECTED and EXPECTED.matches(item.nodeid):
+            left_out.append(item.nodeid)
+            dropped.append(item)
+        elif number % shards == shard:
+            kept.append(item)
+        else:
+            dropped.append(item)
     config.hook.pytest_deselected(items=dropped)
     items[:] = kept
 

@@ -2,34 +2,45 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 from harness import fetch
 from harness.report import Results
 from harness.suite import Context, Suite
 
 
-def _pytest(context: Context, package: fetch.Package, tests: str, *options: str, **environment: str) -> Results:
+def _pytest(context: Context, package: fetch.Package, tests: str, *options: str, processes: int = 1, **environment: str) -> Results:
+    """Several processes where tests wait more than they work."""
     source = fetch.unpack(package)
-    results = context.work / "results.json"
-    # Without reruns: a test that fails now and then is a failure.
-    context.run(
-        [fetch.venv() / "python", "-m", "pytest", "-p", "interop", "-p", "no:cacheprovider", "-p", "no:rerunfailures"]
-        + ["--rootdir", source, "--tb=short", "-q", *options, source / tests],
-        PYTHONPATH=str(fetch.HERE / "plugins"),
-        PYTHONDONTWRITEBYTECODE="1",
-        INTEROP_HARNESS=str(fetch.HERE),
-        INTEROP_RESULTS=str(results),
-        INTEROP_EXPECTED=str(context.expected.path) if context.leave_out else "",
-        INTEROP_PORT=str(context.broker.port),
-        INTEROP_TLS_PORT=str(context.broker.tls_port or 0),
-        **environment,
-    )
-    if not results.is_file():
-        raise RuntimeError(f"pytest did not finish: {context.read('output.txt')[-2000:]}")
-    written = json.loads(results.read_text())
-    found = Results(left_out=set(written["left_out"]))
-    for test, (outcome, why) in written["outcomes"].items():
-        found.add(test, outcome, why)
+    program = fetch.venv() / "python"
+
+    def run(shard: int) -> dict:
+        results, log = context.work / f"results-{shard}.json", f"output-{shard}.txt"
+        # Without reruns: a test that fails now and then is a failure.
+        context.run(
+            [program, "-m", "pytest", "-p", "interop", "-p", "no:cacheprovider", "-p", "no:rerunfailures"]
+            + ["--rootdir", source, "--tb=short", "-q", *options, source / tests],
+            log=log,
+            PYTHONPATH=str(fetch.HERE / "plugins"),
+            PYTHONDONTWRITEBYTECODE="1",
+            INTEROP_HARNESS=str(fetch.HERE),
+            INTEROP_RESULTS=str(results),
+            INTEROP_EXPECTED=str(context.expected.path) if context.leave_out else "",
+            INTEROP_SHARD=f"{shard}/{processes}",
+            INTEROP_PORT=str(context.broker.port),
+            INTEROP_TLS_PORT=str(context.broker.tls_port or 0),
+            **environment,
+        )
+        if not results.is_file():
+            raise RuntimeError(f"pytest did not finish: {context.read(log)[-2000:]}")
+        return json.loads(results.read_text())
+
+    found = Results()
+    with ThreadPoolExecutor(processes) as pool:
+        for written in pool.map(run, range(processes)):
+            found.left_out |= set(written["left_out"])
+            for test, (outcome, why) in written["outcomes"].items():
+                found.add(test, outcome, why)
     return found
 
 
@@ -63,11 +74,11 @@ def _kombu(context: Context) -> Results:
 
 
 def _aiormq(context: Context) -> Results:
-    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60")
+    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60", processes=4)
 
 
 def _aio_pika(context: Context) -> Results:
-    return _pytest(context, fetch.AIO_PIKA, "tests", "-p", "fake_docker", "--timeout=60")
+    return _pytest(context, fetch.AIO_PIKA, "tests", "-p", "fake_docker", "--timeout=60", processes=4)
 
 
 SUITES = [
