@@ -10,9 +10,9 @@ use crate::{
     slab::{Key, Slab},
 };
 
-/// Bytes of output that one connection may have waiting before its consumers have to wait: large enough for one system
-/// call to be worth it, small enough for ten thousand slow consumers.
-pub(crate) const OUTPUT_BUDGET: usize = 256 << 10;
+/// Bytes of output that one connection may have waiting before its consumers have to wait. Several times what a reactor reads in
+/// a turn: a publisher's block must pass through to a consumer who keeps up without touching the queue.
+pub(crate) const OUTPUT_BUDGET: usize = 1 << 20;
 
 /// Everybody that is connected.
 #[derive(Debug, Default)]
