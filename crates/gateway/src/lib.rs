@@ -32,10 +32,16 @@ mod wait;
 pub mod strict_json;
 
 pub use management::{ManagementConfig, service as management};
-pub use serve::serve;
+pub use routes::amqp_websocket::router as amqp_websocket;
+pub use serve::{serve, serve_router};
 
 /// The platform API of a node.
 pub fn router(node: Arc<Node>) -> Router {
+    router_with(node, Router::new())
+}
+
+/// The platform API of a node, and more routes beside it.
+pub fn router_with(node: Arc<Node>, more: Router) -> Router {
     let api = Router::new()
         .merge(routes::events::router())
         .merge(routes::files::router())
@@ -46,6 +52,7 @@ pub fn router(node: Arc<Node>) -> Router {
         .merge(routes::jobs::router())
         .merge(routes::result::router())
         .merge(routes::uploads::router())
+        .merge(more.with_state(()))
         .fallback(async || extract::not_found())
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(

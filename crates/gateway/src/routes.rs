@@ -1,5 +1,6 @@
 //! The routes, one file for each resource.
 
+pub(crate) mod amqp_websocket;
 mod base64;
 pub(crate) mod call;
 pub(crate) mod events;

@@ -1,8 +1,8 @@
 //! Connections: accepting them, serving them, letting them go.
 
-use std::{io, pin::pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::{Router, http::Request};
+use axum::{Router, extract::ConnectInfo, http::Request};
 use hyper::{
     body::Incoming,
     service::{Service as _, service_fn},
@@ -43,9 +43,27 @@ pub async fn serve(
     node: Arc<Node>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    serve_router(listener, crate::router(node), shutdown).await
+}
+
+/// Our end of the connection on which a request came: an extension of it, beside the [`ConnectInfo`] of the other end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LocalAddress(pub(crate) SocketAddr);
+
+/// The same for any router.
+///
+/// # Errors
+/// As of [`serve`].
+///
+/// # Cancel safety
+/// As of [`serve`].
+pub async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
     let address = listener.local_addr()?;
     tracing::info!(%address, "listening");
-    let router = crate::router(node);
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let (close, closing) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -100,6 +118,7 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay");
     }
+    let ends = stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?)));
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -114,11 +133,16 @@ async fn connection(
         .keep_alive_interval(HEADER_READ_MAX);
     let first = Arc::new(Notify::new());
     let router = TowerToHyperService::new(router);
-    let service = service_fn(|request: Request<Incoming>| {
+    let service = service_fn(|mut request: Request<Incoming>| {
         first.notify_one();
+        // Without them, which is when the client is gone already, nobody is taken for a neighbour.
+        if let Ok((peer, local)) = ends {
+            request.extensions_mut().insert(ConnectInfo(peer));
+            request.extensions_mut().insert(LocalAddress(local));
+        }
         router.call(request)
     });
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let closed = async {
         // The guard of the value is dropped here, before anything else is awaited.
         let _ = closing.wait_for(|closing| *closing).await;

@@ -86,7 +86,7 @@ pub(crate) struct Globals {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run the platform
-    Up(ConfigFlags),
+    Up(UpArgs),
     /// Start a platform with example services in a temporary directory and show what it can do
     Demo(DemoArgs),
     /// List, publish and look at services
@@ -113,6 +113,25 @@ pub(crate) enum Command {
         #[arg(value_enum)]
         shell: clap_complete::Shell,
     },
+}
+
+/// `trefoil up`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct UpArgs {
+    /// Run only this part of the platform: amqp is the broker with its management API
+    #[arg(long, value_name = "PART", value_enum)]
+    #[arg(hide_possible_values = true)]
+    pub(crate) only: Option<Only>,
+    /// The configuration.
+    #[command(flatten)]
+    pub(crate) config: ConfigFlags,
+}
+
+/// A part of the platform that can run alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Only {
+    /// The broker.
+    Amqp,
 }
 
 /// `trefoil demo`.

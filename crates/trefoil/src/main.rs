@@ -84,10 +84,10 @@ fn dispatch(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
     let globals = cli.globals;
     let client = || Client::new(&globals.url, globals.submitter.as_deref());
     match cli.command {
-        Command::Up(flags) => {
-            let settings = command::config::settings(ui, flags)?;
+        Command::Up(args) => {
+            let settings = command::config::settings(ui, args.config)?;
             logging::start(&settings, globals.color)?;
-            command::up::run(ui, &settings)
+            command::up::run(ui, &settings, args.only)
         }
         Command::Demo(args) => {
             command::demo::run(ui, command::demo::DemoOptions { keep: args.keep })

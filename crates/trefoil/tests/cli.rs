@@ -245,6 +245,10 @@ fn doctor_reports_as_json_and_lines() {
         "doctor",
         "--http-listen",
         "127.0.0.1:0",
+        "--amqp-listen",
+        "127.0.0.1:0",
+        "--management-listen",
+        "127.0.0.1:0",
     ];
     let output = trefoil_in(dir.path(), &args);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();

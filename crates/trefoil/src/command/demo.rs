@@ -110,8 +110,10 @@ fn on_stage(ui: &Ui, options: DemoOptions, stage: &Arc<Stage>) -> anyhow::Result
     let settings = settings(&stage.directory, &services)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(ended())?;
-    let platform = runtime.block_on(Platform::start(&settings))?;
-    let url = platform.url();
+    let platform = runtime.block_on(Platform::start(&settings, None))?;
+    let url = platform
+        .url()
+        .context("the platform of a demo speaks HTTP")?;
     *stage
         .platform
         .lock()
@@ -187,6 +189,8 @@ fn settings(directory: &Path, services: &Path) -> anyhow::Result<Settings> {
     })?;
     let mut settings = loaded.settings;
     settings.http_listen.set_port(0);
+    // What a demo shows needs no broker, and its ports may be somebody's.
+    settings.amqp.enabled = false;
     settings.data = directory.join("data");
     settings.services = vec![services.to_owned()];
     Ok(settings)

@@ -1,6 +1,6 @@
 //! `trefoil doctor`: what could keep the platform from working here, with what to do about it.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -77,7 +77,7 @@ pub(crate) fn run(ui: &Ui, client: &Client, flags: ConfigFlags) -> anyhow::Resul
             let detail = file.unwrap_or_else(|| "defaults, no file".to_owned());
             checks.push(check("configuration", Verdict::Ok, detail, ""));
             checks.extend(data_directory(&loaded.settings));
-            checks.push(port(&loaded.settings, running));
+            checks.extend(ports(&loaded.settings, running));
             checks.push(memory(&loaded.settings));
         }
         Err(errors) => {
@@ -236,19 +236,37 @@ fn lock(data: &Path) -> Check {
     }
 }
 
-fn port(settings: &Settings, running: bool) -> Check {
-    let address = settings.http_listen;
+fn ports(settings: &Settings, running: bool) -> Vec<Check> {
+    let amqp = &settings.amqp;
+    let mut wanted = vec![("http.listen", settings.http_listen)];
+    if amqp.enabled {
+        for (key, addresses) in [
+            ("amqp.listen", &amqp.listen),
+            ("amqp.tls_listen", &amqp.tls_listen),
+            ("management.listen", &amqp.management_listen),
+        ] {
+            wanted.extend(addresses.iter().map(|address| (key, *address)));
+        }
+    }
+    let checks = wanted.into_iter();
+    checks
+        .map(|(key, address)| port(key, address, running))
+        .collect()
+}
+
+fn port(key: &str, address: SocketAddr, running: bool) -> Check {
     match TcpListener::bind(address) {
-        Ok(_) => check("port", Verdict::Ok, format!("{address} is free"), ""),
+        Ok(_) => check("port", Verdict::Ok, format!("{address} is free ({key})"), ""),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             // Ours, most likely: then all is well.
             let verdict = if running { Verdict::Ok } else { Verdict::Fail };
-            let hint = "end what listens there, or choose another port with --http-listen";
-            check("port", verdict, format!("{address} is in use"), hint)
+            let flag = key.replace(['.', '_'], "-");
+            let hint = format!("end what listens there, or choose another port with --{flag}");
+            check("port", verdict, format!("{address} is in use ({key})"), hint)
         }
         Err(error) => {
             let detail = format!("{address}: {error}");
-            check("port", Verdict::Fail, detail, "correct http.listen")
+            check("port", Verdict::Fail, detail, format!("correct {key}"))
         }
     }
 }

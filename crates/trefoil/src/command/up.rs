@@ -5,6 +5,7 @@ use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    cli::Only,
     config::Settings,
     output::Ui,
     platform::{Platform, runtime},
@@ -14,19 +15,19 @@ use crate::{
 const LAST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the platform until it is told to stop: SIGTERM or SIGINT ends it gracefully, a second one at once.
-pub(crate) fn run(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(ui: &Ui, settings: &Settings, only: Option<Only>) -> anyhow::Result<ExitCode> {
     let runtime = runtime()?;
-    let done = runtime.block_on(serve(ui, settings));
+    let done = runtime.block_on(serve(ui, settings, only));
     // Nothing that is left may hold up the end: what matters is on disk.
     runtime.shutdown_background();
     done
 }
 
-async fn serve(ui: &Ui, settings: &Settings) -> anyhow::Result<ExitCode> {
+async fn serve(ui: &Ui, settings: &Settings, only: Option<Only>) -> anyhow::Result<ExitCode> {
     // Before anything is started, so that no signal finds the process without a handler.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let platform = Platform::start(settings).await?;
+    let platform = Platform::start(settings, only).await?;
     announce(ui, settings, &platform)?;
     tokio::select! {
         _ = terminate.recv() => {}
@@ -54,6 +55,9 @@ fn announce(ui: &Ui, settings: &Settings, platform: &Platform) -> anyhow::Result
     if ui.json {
         return ui.json_line(&serde_json::json!({
             "http": platform.url(),
+            "amqp": platform.amqp_urls().next(),
+            "amqps": platform.amqps_urls().next(),
+            "management": platform.management_urls().next(),
             "data": settings.data,
             "services": settings.services,
             "pid": std::process::id(),
@@ -61,10 +65,18 @@ fn announce(ui: &Ui, settings: &Settings, platform: &Platform) -> anyhow::Result
         }));
     }
     ui.line(&format!("trefoil {} is up", env!("CARGO_PKG_VERSION")))?;
-    ui.line(&format!("  http      {}", platform.url()))?;
-    ui.line(&format!("  data      {}", settings.data.display()))?;
-    for directory in &settings.services {
-        ui.line(&format!("  services  {}", directory.display()))?;
+    if let Some(url) = platform.url() {
+        ui.line(&format!("  http        {url}"))?;
+    }
+    for url in platform.amqp_urls().chain(platform.amqps_urls()) {
+        ui.line(&format!("  amqp        {url}"))?;
+    }
+    for url in platform.management_urls() {
+        ui.line(&format!("  management  {url}"))?;
+    }
+    ui.line(&format!("  data        {}", settings.data.display()))?;
+    for directory in settings.services.iter().filter(|_| platform.has_node()) {
+        ui.line(&format!("  services    {}", directory.display()))?;
     }
     Ok(())
 }

@@ -12,11 +12,27 @@ const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 /// The platform counts in 32 bits.
 const COUNT_MAX: u64 = u32::MAX as u64;
 
+/// More threads than this wait for each other more than they help: a broker's lock is one.
+const THREADS_AUTO_MAX: u64 = 4;
+
+/// The RabbitMQ that clients are told.
+const RABBITMQ: &str = "rabbitmq-4.2";
+
 /// What a key's value looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `host:port`.
     Address,
+    /// Several of them, or none: a list in the file, separated by `,` in the environment, repeated as a flag.
+    Addresses,
+    /// One file, or none.
+    File,
+    /// Several texts: lists like those of addresses.
+    Texts,
+    /// A positive integer, or `auto`.
+    Threads,
+    /// `rabbitmq-4.2` or `own`.
+    Advertise,
     /// One path.
     Path,
     /// Several paths: a list in the file, separated by `:` in the environment, repeated as a flag.
@@ -44,13 +60,18 @@ pub(crate) enum Kind {
 impl Kind {
     /// Whether a key takes several values.
     pub(crate) fn is_list(self) -> bool {
-        self == Kind::Paths
+        matches!(self, Kind::Paths | Kind::Addresses | Kind::Texts)
     }
 
     /// What to write.
     pub(crate) fn expected(self) -> &'static str {
         match self {
             Kind::Address => "an address such as 127.0.0.1:8080",
+            Kind::Addresses => "a list of addresses such as 127.0.0.1:5672",
+            Kind::File => "a path of a file",
+            Kind::Texts => "a list of texts",
+            Kind::Threads => "a whole number above 0, or auto",
+            Kind::Advertise => "rabbitmq-4.2 or own",
             Kind::Path => "a path",
             Kind::Paths => "a list of paths",
             Kind::Bool => "true or false",
@@ -70,7 +91,11 @@ impl Kind {
     /// The placeholder in help texts.
     pub(crate) fn placeholder(self) -> &'static str {
         match self {
-            Kind::Address => "ADDR",
+            Kind::Address | Kind::Addresses => "ADDR",
+            Kind::File => "FILE",
+            Kind::Texts => "TEXT",
+            Kind::Threads => "N",
+            Kind::Advertise => "PRODUCT",
             Kind::Path => "DIR",
             Kind::Paths => "DIR",
             Kind::Bool => "BOOL",
@@ -105,11 +130,28 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// As what the broker introduces itself to clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Advertise {
+    /// As the RabbitMQ that it behaves like: clients and frameworks look at product and version.
+    RabbitMq,
+    /// As itself.
+    Own,
+}
+
 /// A value that is right for its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
     /// Where to listen.
     Address(SocketAddr),
+    /// Where to listen, everywhere.
+    Addresses(Vec<SocketAddr>),
+    /// One file, if any.
+    File(Option<PathBuf>),
+    /// Several texts.
+    Texts(Vec<String>),
+    /// As what to introduce oneself.
+    Advertise(Advertise),
     /// One path.
     Path(PathBuf),
     /// Several paths.
@@ -134,14 +176,16 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Address(address) => write!(f, "{address}"),
+            Value::Addresses(addresses) => list(f, addresses, ","),
+            Value::File(path) => match path {
+                Some(path) => write!(f, "{}", path.display()),
+                None => Ok(()),
+            },
+            Value::Texts(texts) => list(f, texts, ","),
+            Value::Advertise(Advertise::RabbitMq) => f.write_str(RABBITMQ),
+            Value::Advertise(Advertise::Own) => f.write_str("own"),
             Value::Path(path) => write!(f, "{}", path.display()),
-            Value::Paths(paths) => {
-                for (index, path) in paths.iter().enumerate() {
-                    let colon = if index == 0 { "" } else { ":" };
-                    write!(f, "{colon}{}", path.display())?;
-                }
-                Ok(())
-            }
+            Value::Paths(paths) => list(f, paths.iter().map(|path| path.display()), ":"),
             Value::Bool(on) => write!(f, "{on}"),
             Value::Duration(duration) | Value::OptionalDuration(Some(duration)) => {
                 f.write_str(&format_duration(*duration))
@@ -156,6 +200,18 @@ impl fmt::Display for Value {
     }
 }
 
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    items: impl IntoIterator<Item = impl fmt::Display>,
+    separator: &str,
+) -> fmt::Result {
+    for (index, item) in items.into_iter().enumerate() {
+        let separator = if index == 0 { "" } else { separator };
+        write!(f, "{separator}{item}")?;
+    }
+    Ok(())
+}
+
 /// Reads a value; relative paths are below `base`.
 ///
 /// # Errors
@@ -167,15 +223,33 @@ pub(crate) fn parse(kind: Kind, raw: &Raw, base: &Path) -> Result<Value, String>
         (Kind::Paths, Raw::Text(text)) => {
             return paths(text.split(':').filter(|part| !part.is_empty()), base);
         }
+        (Kind::Addresses | Kind::Texts, raw @ (Raw::List(_) | Raw::Text(_))) => {
+            return texts(kind, raw);
+        }
         (Kind::Bool, Raw::Bool(on)) => return Ok(Value::Bool(*on)),
         (_, Raw::Text(text)) => text.trim(),
-        (Kind::Count | Kind::Cores | Kind::Size | Kind::Memory, Raw::Integer(digits)) => digits,
+        (
+            Kind::Count | Kind::Cores | Kind::Threads | Kind::Size | Kind::Memory,
+            Raw::Integer(digits),
+        ) => digits,
         (_, Raw::Integer(digits)) => return Err(format!("the number {digits} does not fit here")),
         (_, Raw::Bool(on)) => return Err(format!("the boolean {on} does not fit here")),
         (_, Raw::List(_)) => return Err("a list does not fit here".to_owned()),
     };
     match kind {
         Kind::Address => address(text).map(Value::Address),
+        Kind::Addresses | Kind::Texts => texts(kind, raw),
+        Kind::File if text.is_empty() => Ok(Value::File(None)),
+        Kind::File => Ok(Value::File(Some(join(base, text)))),
+        Kind::Threads if text == "auto" => {
+            cores().map(|cores| Value::Count(cores.min(THREADS_AUTO_MAX)))
+        }
+        Kind::Threads => count(text).map(Value::Count),
+        Kind::Advertise => match text {
+            RABBITMQ => Ok(Value::Advertise(Advertise::RabbitMq)),
+            "own" => Ok(Value::Advertise(Advertise::Own)),
+            _ => Err(format!("`{text}` is nothing to be advertised")),
+        },
         Kind::Path if text.is_empty() => Err("the path is empty".to_owned()),
         Kind::Path => Ok(Value::Path(join(base, text))),
         Kind::Paths => paths(std::iter::once(text), base),
@@ -202,6 +276,23 @@ pub(crate) fn parse(kind: Kind, raw: &Raw, base: &Path) -> Result<Value, String>
             Ok(_) => Err("the filter is empty".to_owned()),
             Err(error) => Err(format!("`{text}` is no log filter: {error}")),
         },
+    }
+}
+
+/// Lists of what has no colons to separate them.
+fn texts(kind: Kind, raw: &Raw) -> Result<Value, String> {
+    let items: Vec<&str> = match raw {
+        Raw::List(list) => list.iter().map(|text| text.trim()).collect(),
+        Raw::Text(text) => text.split(',').map(str::trim).collect(),
+        Raw::Integer(_) | Raw::Bool(_) => Vec::new(),
+    };
+    let items = items.into_iter().filter(|item| !item.is_empty());
+    match kind {
+        Kind::Addresses => items
+            .map(address)
+            .collect::<Result<_, _>>()
+            .map(Value::Addresses),
+        _ => Ok(Value::Texts(items.map(str::to_owned).collect())),
     }
 }
 
