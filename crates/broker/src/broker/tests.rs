@@ -1,6 +1,5 @@
 //! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
 
 mod basics;
+mod model;
 mod rig;
-
-pub(super) use rig::Rig;

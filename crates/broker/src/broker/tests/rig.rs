@@ -32,16 +32,22 @@ pub(crate) struct Rig {
     pub(crate) now: u64,
     /// Whether what the log gathers is written at once.
     pub(crate) commits: bool,
+    /// Whether the last batch that was written was synced too.
+    pub(crate) is_synced: bool,
+    segment_size: u32,
 }
 
-fn settings() -> Settings {
+/// Bytes of a segment: so small that every longer test has some.
+const SEGMENT: u32 = 16 << 10;
+
+fn settings(segment_size: u32) -> Settings {
     Settings {
         connection: trefoil_amqp::Settings::default(),
         access: AccessSettings::default(),
         node: "trefoil@test".to_owned(),
         cluster: "test".to_owned(),
         log: trefoil_store::Options {
-            segment_size: 16 << 10,
+            segment_size,
             preallocate: false,
             ..trefoil_store::Options::durable()
         },
@@ -54,13 +60,18 @@ fn settings() -> Settings {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        Self::on(MemoryStorage::new(), START)
+        Self::on(MemoryStorage::new(), START, SEGMENT)
+    }
+
+    /// A broker whose log has segments of this size.
+    pub(crate) fn with_segments(segment_size: u32) -> Self {
+        Self::on(MemoryStorage::new(), START, segment_size)
     }
 
     /// A broker on what another one left behind.
-    pub(crate) fn on(storage: MemoryStorage, now: u64) -> Self {
+    fn on(storage: MemoryStorage, now: u64, segment_size: u32) -> Self {
         let (broker, writers, _) = Broker::open(
-            settings(),
+            settings(segment_size),
             Arc::new(storage.clone()),
             Arc::new(MemoryStorage::new()),
             now,
@@ -73,6 +84,8 @@ impl Rig {
             clients: Vec::new(),
             now,
             commits: true,
+            is_synced: false,
+            segment_size,
         };
         rig.run();
         rig
@@ -83,14 +96,14 @@ impl Rig {
         let image = self
             .storage
             .crash(seed, trefoil_store::testing::Tear::Sector);
-        Self::on(image, self.now + 1_000)
+        Self::on(image, self.now + 1_000, self.segment_size)
     }
 
     /// The broker is stopped in good order and started again.
     pub(crate) fn restart(mut self) -> Self {
         self.broker.stop(self.now);
         self.run();
-        Self::on(self.storage.copy(), self.now + 1_000)
+        Self::on(self.storage.copy(), self.now + 1_000, self.segment_size)
     }
 
     /// A client with channel 1 open.
@@ -150,6 +163,7 @@ impl Rig {
             .commit(&batch, sync)
             .expect("the storage of this test works");
         self.broker.handle_committed(done, self.now);
+        self.is_synced = sync;
         true
     }
 
@@ -201,6 +215,13 @@ impl Rig {
     /// Sends a method on channel 1 and gives everything that comes back.
     pub(crate) fn ask(&mut self, who: Who, method: &Method<'_>) -> Vec<Received> {
         self.clients[who.0].1.send(1, method);
+        self.run();
+        self.hear(who)
+    }
+
+    /// The same on any channel.
+    pub(crate) fn ask_on(&mut self, who: Who, channel: u16, method: &Method<'_>) -> Vec<Received> {
+        self.clients[who.0].1.send(channel, method);
         self.run();
         self.hear(who)
     }
