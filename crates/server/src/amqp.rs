@@ -499,6 +499,7 @@ impl Amqp {
             // A thread that panicked has ended the process.
             let _ = reactor.join();
         }
+        self.with(|broker, now| broker.stop(now));
         self.shared.desk.stop();
         if let Some(committer) = threads.committer {
             let _ = committer.join();

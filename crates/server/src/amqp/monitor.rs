@@ -100,8 +100,13 @@ pub(super) fn look(shared: &Arc<Shared>, now: u64) {
     }
     let mut after = After::default();
     shared.turn(&mut after, |core, _, now| {
-        core.broker.set_memory_alarm(memory, now);
-        core.broker.set_disk_alarm(disk, now);
+        // Only what changed: an operator may have raised the other one by hand.
+        if memory_changed {
+            core.broker.set_memory_alarm(memory, now);
+        }
+        if disk_changed {
+            core.broker.set_disk_alarm(disk, now);
+        }
     });
     shared.carry_out(&mut after, None, false);
 }

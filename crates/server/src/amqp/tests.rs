@@ -5,7 +5,7 @@ mod connections;
 mod flow;
 mod tls;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use tempfile::TempDir;
 
@@ -38,7 +38,7 @@ impl Server {
     /// Stops it and starts it with the same directory.
     fn restart(self) -> Self {
         let empty = tempfile::tempdir().unwrap();
-        self.amqp.stop(client::PATIENCE);
+        self.amqp.stop(Duration::ZERO);
         let mut this = self;
         let directory = std::mem::replace(&mut this.directory, empty);
         drop(this);
@@ -60,7 +60,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        self.amqp.stop(std::time::Duration::ZERO);
+        self.amqp.stop(Duration::ZERO);
     }
 }
 
