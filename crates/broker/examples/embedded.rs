@@ -149,7 +149,7 @@ impl Shared {
 }
 
 /// What is to be sent on a connection, and whether it is to be read. Bounded by the broker, which stops delivering to a
-/// connection that has 256 KiB waiting.
+/// connection that has too much waiting.
 #[derive(Default)]
 struct Link {
     state: Mutex<State>,
