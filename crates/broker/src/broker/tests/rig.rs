@@ -7,16 +7,16 @@ use trefoil_amqp::{
     method::{basic, confirm, exchange, queue},
     testing::{Client, Closed, Handshake, Received},
 };
-use trefoil_store::testing::MemoryStorage;
+use trefoil_store::{Batch, WriteError, testing::MemoryStorage};
 
 use crate::{
     access::AccessSettings,
-    broker::{Broker, ConnectionId, Settings, Writers},
+    broker::{Broker, ConnectionId, OpenReport, Settings, Writers},
     session::Peer,
 };
 
 /// Where all tests begin: not at 0, so that times before it exist.
-const START: u64 = 1_700_000_000_000;
+pub(crate) const START: u64 = 1_700_000_000_000;
 
 /// A client of a rig.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub(crate) struct Who(usize);
 #[derive(Debug)]
 pub(crate) struct Rig {
     pub(crate) broker: Broker,
+    /// What its opening found.
+    pub(crate) report: OpenReport,
     writers: Writers,
     pub(crate) storage: MemoryStorage,
     clients: Vec<(Option<ConnectionId>, Client, Vec<u8>)>,
@@ -34,11 +36,10 @@ pub(crate) struct Rig {
     pub(crate) commits: bool,
     /// Whether the last batch that was written was synced too.
     pub(crate) is_synced: bool,
+    /// What the storage had no space for.
+    unwritten: Option<(Batch, bool)>,
     segment_size: u32,
 }
-
-/// Bytes of a segment: so small that every longer test has some.
-const SEGMENT: u32 = 16 << 10;
 
 fn settings(segment_size: u32) -> Settings {
     Settings {
@@ -60,17 +61,17 @@ fn settings(segment_size: u32) -> Settings {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        Self::on(MemoryStorage::new(), START, SEGMENT)
-    }
-
-    /// A broker whose log has segments of this size.
-    pub(crate) fn with_segments(segment_size: u32) -> Self {
-        Self::on(MemoryStorage::new(), START, segment_size)
+        Self::on(MemoryStorage::new(), START)
     }
 
     /// A broker on what another one left behind.
-    fn on(storage: MemoryStorage, now: u64, segment_size: u32) -> Self {
-        let (broker, writers, _) = Broker::open(
+    pub(crate) fn on(storage: MemoryStorage, now: u64) -> Self {
+        Self::with_segments(storage, now, 16 << 10)
+    }
+
+    /// The same with segments of a size of its own.
+    pub(crate) fn with_segments(storage: MemoryStorage, now: u64, segment_size: u32) -> Self {
+        let (broker, writers, report) = Broker::open(
             settings(segment_size),
             Arc::new(storage.clone()),
             Arc::new(MemoryStorage::new()),
@@ -78,6 +79,9 @@ impl Rig {
         )
         .expect("the broker opens");
         let mut rig = Self {
+            report,
+            unwritten: None,
+            segment_size,
             broker,
             writers,
             storage,
@@ -85,7 +89,6 @@ impl Rig {
             now,
             commits: true,
             is_synced: false,
-            segment_size,
         };
         rig.run();
         rig
@@ -96,14 +99,42 @@ impl Rig {
         let image = self
             .storage
             .crash(seed, trefoil_store::testing::Tear::Sector);
-        Self::on(image, self.now + 1_000, self.segment_size)
+        Self::with_segments(image, self.now + 1_000, self.segment_size)
+    }
+
+    /// The same, torn in a way of its own.
+    pub(crate) fn crash_torn(self, seed: u64, tear: trefoil_store::testing::Tear) -> Self {
+        let image = self.storage.crash(seed, tear);
+        Self::with_segments(image, self.now + 1_000, self.segment_size)
+    }
+
+    /// The process dies, and the machine does not: what was written is there.
+    pub(crate) fn killed(self) -> Self {
+        Self::with_segments(self.storage.copy(), self.now + 1_000, self.segment_size)
+    }
+
+    /// Whether something waits for space on the disk.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.unwritten.is_some()
+    }
+
+    /// Stopped in good order and started again, unless its storage fails while it stops: then it is still there.
+    pub(crate) fn try_restart(mut self) -> Result<Self, Self> {
+        self.broker.stop(self.now);
+        loop {
+            match self.try_commit() {
+                Ok(true) => self.run(),
+                Ok(false) => return Ok(self.killed()),
+                Err(_) => return Err(self),
+            }
+        }
     }
 
     /// The broker is stopped in good order and started again.
     pub(crate) fn restart(mut self) -> Self {
         self.broker.stop(self.now);
         self.run();
-        Self::on(self.storage.copy(), self.now + 1_000, self.segment_size)
+        Self::with_segments(self.storage.copy(), self.now + 1_000, self.segment_size)
     }
 
     /// A client with channel 1 open.
@@ -154,17 +185,42 @@ impl Rig {
     }
 
     pub(crate) fn commit(&mut self) -> bool {
-        let Some((batch, sync)) = self.broker.take_batch() else {
-            return false;
+        self.try_commit().expect("the storage of this test works")
+    }
+
+    /// Writes what the log gathered, on a storage that may fail. What it has no space for is kept for the next time.
+    pub(crate) fn try_commit(&mut self) -> Result<bool, WriteError> {
+        let Some((batch, sync)) = self.unwritten.take().or_else(|| self.broker.take_batch()) else {
+            return Ok(false);
         };
-        let done = self
-            .writers
-            .durable
-            .commit(&batch, sync)
-            .expect("the storage of this test works");
-        self.broker.handle_committed(done, self.now);
-        self.is_synced = sync;
-        true
+        match self.writers.durable.commit(&batch, sync) {
+            Ok(done) => {
+                self.broker.handle_committed(done, self.now);
+                self.is_synced = sync;
+                Ok(true)
+            }
+            Err(error) => {
+                self.unwritten = Some((batch, sync));
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes what the log gathered and does not sync it.
+    pub(crate) fn write(&mut self) {
+        if let Some((batch, _)) = self.broker.take_batch() {
+            let done = self.writers.durable.commit(&batch, false);
+            let done = done.expect("the storage of this test works");
+            self.broker.handle_committed(done, self.now);
+        }
+    }
+
+    /// What the thread that writes does when it has nothing to write.
+    pub(crate) fn maintain(&mut self) -> Result<(), WriteError> {
+        if let Some(done) = self.writers.durable.maintain()?.done {
+            self.broker.handle_committed(done, self.now);
+        }
+        Ok(())
     }
 
     fn collect(&mut self) -> bool {
@@ -345,6 +401,50 @@ impl Rig {
         let heard = answers.into_iter().find(|one| one.body().is_some())?;
         let body = String::from_utf8(heard.body()?.to_vec()).ok()?;
         Some((body, heard))
+    }
+
+    /// The next message of a queue, to be settled: its tag and its body.
+    pub(crate) fn get_unacknowledged(&mut self, who: Who, queue: &str) -> Option<(u64, String)> {
+        let get = basic::Get {
+            ticket: 0,
+            queue,
+            no_ack: false,
+        };
+        let answers = self.ask(who, &Method::BasicGet(get));
+        let heard = answers.into_iter().find(|one| one.body().is_some())?;
+        let Method::BasicGetOk(ok) = heard.method() else {
+            return None;
+        };
+        Some((ok.delivery_tag, bodies(&[heard.clone()]).remove(0)))
+    }
+
+    /// Acknowledges, or puts back.
+    pub(crate) fn settle(&mut self, who: Who, delivery_tag: u64, is_done: bool) {
+        let nack = basic::Nack {
+            delivery_tag,
+            multiple: false,
+            requeue: true,
+        };
+        let ack = basic::Ack {
+            delivery_tag,
+            multiple: false,
+        };
+        let method = match is_done {
+            true => Method::BasicAck(ack),
+            false => Method::BasicNack(nack),
+        };
+        self.ask(who, &method);
+    }
+
+    /// Bodies of what waits in a queue, seen from within; `None` if there is no such queue.
+    pub(crate) fn waiting(&mut self, queue: &str) -> Option<Vec<String>> {
+        let Broker { queues, logs, .. } = &mut self.broker;
+        let (_, found) = queues.iter().find(|(_, one)| *one.name == *queue)?;
+        let body = |entry| {
+            let stored = logs.read(entry).expect("what waits can be read");
+            String::from_utf8_lossy(stored.message.body).into_owned()
+        };
+        Some(found.ready.iter().map(body).collect())
     }
 
     /// Everything in a queue, by `basic.get`.

@@ -8,6 +8,8 @@ use trefoil_amqp::{
     testing::Received,
 };
 
+use trefoil_store::testing::MemoryStorage;
+
 use super::{
     Step,
     state::{
@@ -15,7 +17,7 @@ use super::{
     },
 };
 use crate::{
-    broker::tests::rig::{Rig, Who, declare, octets},
+    broker::tests::rig::{Rig, START, Who, declare, octets},
     routing::QueueId,
 };
 
@@ -91,7 +93,7 @@ fn arguments(kind: Kind) -> Table {
 
 impl History {
     pub(super) fn new() -> Self {
-        let mut rig = Rig::with_segments(SEGMENT);
+        let mut rig = Rig::with_segments(MemoryStorage::new(), START, SEGMENT);
         let who = rig.client();
         let model = Model::new(rig.now);
         let mut history = Self {
