@@ -41,6 +41,9 @@ pub(crate) struct Rig {
     segment_size: u32,
 }
 
+/// Bytes of a segment: so small that every longer test has some.
+pub(crate) const SEGMENT: u32 = 16 << 10;
+
 fn settings(segment_size: u32) -> Settings {
     Settings {
         connection: trefoil_amqp::Settings::default(),
@@ -61,16 +64,16 @@ fn settings(segment_size: u32) -> Settings {
 
 impl Rig {
     pub(crate) fn new() -> Self {
-        Self::on(MemoryStorage::new(), START)
+        Self::on(MemoryStorage::new(), START, SEGMENT)
+    }
+
+    /// A broker whose log has segments of this size.
+    pub(crate) fn with_segments(segment_size: u32) -> Self {
+        Self::on(MemoryStorage::new(), START, segment_size)
     }
 
     /// A broker on what another one left behind.
-    pub(crate) fn on(storage: MemoryStorage, now: u64) -> Self {
-        Self::with_segments(storage, now, 16 << 10)
-    }
-
-    /// The same with segments of a size of its own.
-    pub(crate) fn with_segments(storage: MemoryStorage, now: u64, segment_size: u32) -> Self {
+    pub(crate) fn on(storage: MemoryStorage, now: u64, segment_size: u32) -> Self {
         let (broker, writers, report) = Broker::open(
             settings(segment_size),
             Arc::new(storage.clone()),
@@ -80,8 +83,6 @@ impl Rig {
         .expect("the broker opens");
         let mut rig = Self {
             report,
-            unwritten: None,
-            segment_size,
             broker,
             writers,
             storage,
@@ -89,6 +90,8 @@ impl Rig {
             now,
             commits: true,
             is_synced: false,
+            unwritten: None,
+            segment_size,
         };
         rig.run();
         rig
@@ -99,18 +102,18 @@ impl Rig {
         let image = self
             .storage
             .crash(seed, trefoil_store::testing::Tear::Sector);
-        Self::with_segments(image, self.now + 1_000, self.segment_size)
+        Self::on(image, self.now + 1_000, self.segment_size)
     }
 
     /// The same, torn in a way of its own.
     pub(crate) fn crash_torn(self, seed: u64, tear: trefoil_store::testing::Tear) -> Self {
         let image = self.storage.crash(seed, tear);
-        Self::with_segments(image, self.now + 1_000, self.segment_size)
+        Self::on(image, self.now + 1_000, self.segment_size)
     }
 
     /// The process dies, and the machine does not: what was written is there.
     pub(crate) fn killed(self) -> Self {
-        Self::with_segments(self.storage.copy(), self.now + 1_000, self.segment_size)
+        Self::on(self.storage.copy(), self.now + 1_000, self.segment_size)
     }
 
     /// Whether something waits for space on the disk.
@@ -134,7 +137,7 @@ impl Rig {
     pub(crate) fn restart(mut self) -> Self {
         self.broker.stop(self.now);
         self.run();
-        Self::with_segments(self.storage.copy(), self.now + 1_000, self.segment_size)
+        Self::on(self.storage.copy(), self.now + 1_000, self.segment_size)
     }
 
     /// A client with channel 1 open.

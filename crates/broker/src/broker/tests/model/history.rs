@@ -8,8 +8,6 @@ use trefoil_amqp::{
     testing::Received,
 };
 
-use trefoil_store::testing::MemoryStorage;
-
 use super::{
     Step,
     state::{
@@ -17,7 +15,7 @@ use super::{
     },
 };
 use crate::{
-    broker::tests::rig::{Rig, START, Who, declare, octets},
+    broker::tests::rig::{Rig, Who, declare, octets},
     routing::QueueId,
 };
 
@@ -93,7 +91,7 @@ fn arguments(kind: Kind) -> Table {
 
 impl History {
     pub(super) fn new() -> Self {
-        let mut rig = Rig::with_segments(MemoryStorage::new(), START, SEGMENT);
+        let mut rig = Rig::with_segments(SEGMENT);
         let who = rig.client();
         let model = Model::new(rig.now);
         let mut history = Self {
