@@ -194,6 +194,59 @@ fn an_open_address_needs_insecure() {
 }
 
 #[test]
+fn the_broker_needs_insecure_unless_it_has_tls() {
+    for name in ["amqp.listen", "management.listen"] {
+        let errors = layers(None, &[], &[(name, &["127.0.0.1:0", "0.0.0.0:1"])]).unwrap_err();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].message.contains("0.0.0.0:1"), "{}", errors[0]);
+        assert!(errors[0].hint.as_deref().unwrap().contains("--insecure"));
+    }
+    let file = "[amqp]\ntls_listen = [\"0.0.0.0:5671\"]\ntls_certificate = \"trefoil.toml\"\ntls_key = \"trefoil.toml\"\n";
+    let loaded = layers(Some(file), &[], &[]).unwrap();
+    assert_eq!(loaded.settings.amqp.tls_listen.len(), 1);
+    let key = loaded.settings.amqp.tls_key.unwrap();
+    assert!(key.ends_with("trefoil.toml"), "{}", key.display());
+}
+
+#[test]
+fn lists_of_addresses_and_texts() {
+    let environment = [
+        ("TREFOIL_AMQP_LISTEN", "127.0.0.1:1, [::1]:2"),
+        ("TREFOIL_AMQP_WEBSOCKET_ORIGINS", "http://a:1,https://b"),
+    ];
+    let loaded = layers(Some("[management]\nlisten = []\n"), &environment, &[]).unwrap();
+    assert_eq!(entry(&loaded, "amqp.listen").0, "127.0.0.1:1,[::1]:2");
+    assert_eq!(
+        loaded.settings.amqp.websocket_origins,
+        ["http://a:1", "https://b"]
+    );
+    assert!(loaded.settings.amqp.management_listen.is_empty());
+    check_error(
+        "amqp.listen = [\"127.0.0.1:1\", \"x\"]\n",
+        "trefoil.toml:1:15: amqp.listen: `x` has no port",
+    );
+}
+
+#[test]
+fn limits_of_the_broker() {
+    for (text, expected) in [
+        ("frame_max = 4095", "amqp.frame_max: 4095B is too small"),
+        ("frame_max = \"17MiB\"", "amqp.frame_max: 17MiB is too large"),
+        ("message_max = \"1GiB\"", "amqp.message_max: 1GiB is too large"),
+        ("channel_max = 65536", "amqp.channel_max: 65536 is too many"),
+        ("heartbeat = \"1d\"", "amqp.heartbeat: 1d is too long"),
+        ("threads = 0", "amqp.threads: 0 is not enough"),
+        ("advertise = \"rabbit\"", "amqp.advertise: `rabbit` is nothing"),
+        ("tls_key = \"gone\"", "amqp.tls_key: "),
+        ("tls_client_required = true", "amqp.tls_client_required: nobody"),
+    ] {
+        let errors = errors(&format!("[amqp]\n{text}\n"), &[], &[]);
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+        assert!(errors[0].contains(expected), "{}", errors[0]);
+    }
+}
+
+#[test]
 fn unknown_variables_are_warnings_and_empty_ones_nothing() {
     let environment = [
         ("TREFOIL_WORKER_SLOTS", "4"),
