@@ -118,7 +118,9 @@ async fn connection(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "nodelay");
     }
-    let ends = stream.peer_addr().and_then(|peer| Ok((peer, stream.local_addr()?)));
+    let ends = stream
+        .peer_addr()
+        .and_then(|peer| Ok((peer, stream.local_addr()?)));
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -142,7 +144,8 @@ async fn connection(
         }
         router.call(request)
     });
-    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let mut connection =
+        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     let closed = async {
         // The guard of the value is dropped here, before anything else is awaited.
         let _ = closing.wait_for(|closing| *closing).await;

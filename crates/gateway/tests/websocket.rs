@@ -103,7 +103,11 @@ impl Served {
 }
 
 /// The next method that the server sends.
-async fn expect(socket: &mut WebSocketStream<TcpStream>, script: &mut Client, id: MethodId) -> Vec<u8> {
+async fn expect(
+    socket: &mut WebSocketStream<TcpStream>,
+    script: &mut Client,
+    id: MethodId,
+) -> Vec<u8> {
     loop {
         if let Some(received) = script.next() {
             assert_eq!(received.id(), id, "{:?}", received.method());
@@ -223,7 +227,10 @@ async fn handshakes_that_are_none_are_refused() {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+        assert!(
+            answer.starts_with(&format!("HTTP/1.1 {status} ")),
+            "{answer}"
+        );
         answer.to_lowercase()
     };
     let get = "GET /amqp HTTP/1.1\r\nHost: x\r\n";

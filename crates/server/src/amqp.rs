@@ -15,6 +15,7 @@ mod open;
 mod pool;
 mod proxy;
 mod reactor;
+mod shared;
 mod tls;
 
 use std::{
@@ -22,7 +23,7 @@ use std::{
     net::SocketAddr,
     os::unix::net::UnixStream,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -30,18 +31,18 @@ use std::{
 };
 
 use mio::Poll;
-use rustls::ServerConfig;
-use trefoil_broker::{Broker, ConnectionId, Writers};
+use trefoil_broker::{Broker, Writers};
 
 use crate::clock::Clock;
-use commit::{Committer, Desk, Work};
+use commit::{Committer, Desk};
 pub use config::{Advertise, AmqpConfig, Listeners, StartError};
-use link::{Link, Sent, Socket, ask};
+use link::Socket;
 use mailbox::{Adopt, Kind, Letter, Mailbox};
 use monitor::Monitor;
 pub use open::BrokerError;
 use pool::Pool;
 use reactor::Reactor;
+use shared::{After, Core, Shared, Threads};
 pub use tls::{TlsConfig, TlsError};
 
 /// What clients are told when the process ends.
@@ -68,244 +69,6 @@ pub struct Listening {
     pub address: SocketAddr,
     /// With TLS.
     pub tls: bool,
-}
-
-/// What all threads share.
-struct Shared {
-    config: AmqpConfig,
-    clock: Clock,
-    core: Mutex<Core>,
-    mailboxes: Vec<Mailbox>,
-    desk: Desk,
-    pool: Pool,
-    monitor: Monitor,
-    tls: Option<Arc<ServerConfig>>,
-    listening: Vec<Listening>,
-    /// When the broker's next timer is due; the first reactor sleeps no longer.
-    timer: AtomicU64,
-    /// Connections that are there, those before AMQP too.
-    connections: AtomicUsize,
-    /// Told when there are none any more.
-    empty: (Mutex<()>, Condvar),
-    /// Of the reactors, in turn.
-    next: AtomicUsize,
-    threads: Mutex<Threads>,
-}
-
-#[derive(Default)]
-struct Threads {
-    reactors: Vec<thread::JoinHandle<()>>,
-    committer: Option<thread::JoinHandle<()>>,
-}
-
-/// What is behind the lock.
-struct Core {
-    broker: Broker,
-    /// By the index of their id.
-    links: Vec<Option<Arc<Link>>>,
-    /// The committer is at work, and looks for more when it is done.
-    is_committing: bool,
-}
-
-impl Core {
-    /// A connection has an id.
-    fn join(&mut self, id: ConnectionId, link: &Arc<Link>) {
-        link.set_id(id);
-        let at = id.index();
-        if self.links.len() <= at {
-            self.links.resize(at + 1, None);
-        }
-        self.links[at] = Some(Arc::clone(link));
-    }
-
-    /// The socket of a connection is gone.
-    fn disconnect(&mut self, id: ConnectionId, now: u64) {
-        self.broker.handle_disconnect(id, now);
-        if self.link(id).is_some() {
-            self.links[id.index()] = None;
-        }
-    }
-
-    fn link(&self, id: ConnectionId) -> Option<&Arc<Link>> {
-        let link = self.links.get(id.index())?.as_ref()?;
-        (link.id() == Some(id)).then_some(link)
-    }
-}
-
-/// What is to be done when the lock is given back.
-#[derive(Default)]
-struct After {
-    links: Vec<(Arc<Link>, u8)>,
-    work: Option<Work>,
-    is_timer_earlier: bool,
-    /// Connections whose output is sent, to be told to the broker with the next turn.
-    drained: Vec<ConnectionId>,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Core> {
-        match self.core.lock() {
-            Ok(core) => core,
-            Err(poisoned) => give_up("the broker", &poisoned),
-        }
-    }
-
-    /// Does something with the broker, and collects what comes out.
-    fn turn<T>(
-        &self,
-        after: &mut After,
-        f: impl FnOnce(&mut Core, &mut After, u64) -> T,
-    ) -> T {
-        let mut core = self.lock();
-        let done = f(&mut core, after, self.clock.steady_ms());
-        self.collect(&mut core, after);
-        if !core.is_committing {
-            after.work = Work::of(&mut core);
-            core.is_committing = after.work.is_some();
-        }
-        done
-    }
-
-    /// The same for the committer, who takes the next work with it.
-    fn turn_of_committer(
-        &self,
-        after: &mut After,
-        f: impl FnOnce(&mut Core, u64),
-    ) -> Option<Work> {
-        let mut core = self.lock();
-        f(&mut core, self.clock.steady_ms());
-        self.collect(&mut core, after);
-        let work = Work::of(&mut core);
-        core.is_committing = work.is_some();
-        work
-    }
-
-    fn collect(&self, core: &mut Core, after: &mut After) {
-        while let Some(id) = core.broker.poll_output() {
-            self.take(core, after, id);
-        }
-        let due = core.broker.poll_timeout().unwrap_or(u64::MAX);
-        if due < self.timer.load(Ordering::Relaxed) {
-            self.timer.store(due, Ordering::Release);
-            after.is_timer_earlier = true;
-        }
-    }
-
-    /// Takes the output of a connection. Whether it is to be read.
-    fn take(&self, core: &mut Core, after: &mut After, id: ConnectionId) -> bool {
-        let Some(link) = core.link(id).map(Arc::clone) else {
-            return false;
-        };
-        let mut output = link.buffer(&self.pool);
-        let status = core.broker.take_output(id, &mut output, link.unsent());
-        let mut asks = 0;
-        if status.resumed {
-            asks |= ask::RESUME;
-        }
-        if status.closed {
-            asks |= ask::FINISH;
-            core.disconnect(id, self.clock.steady_ms());
-        }
-        if !output.is_empty() {
-            link.push(&mut output);
-        } else if asks == 0 {
-            return status.reading;
-        }
-        self.pool.give(output);
-        if status.notify_when_drained {
-            link.notify();
-        }
-        after.links.push((link, asks));
-        status.reading
-    }
-
-    /// Sends what was collected. `me` is the reactor that does it, if one does; if it `leaves` sending to the others,
-    /// because it has more to read itself, they do it at the same time on their cores.
-    fn carry_out(&self, after: &mut After, me: Option<usize>, leaves: bool) {
-        // First the disk, which takes longest.
-        if let Some(work) = after.work.take() {
-            self.desk.give(work);
-        }
-        if std::mem::take(&mut after.is_timer_earlier) && me != Some(0) {
-            self.mailboxes[0].post(Letter::Look);
-        }
-        for (link, mut asks) in after.links.drain(..) {
-            if asks & ask::FINISH != 0 {
-                link.finish();
-            }
-            if leaves && Some(link.reactor) != me {
-                asks |= ask::FLUSH;
-            } else {
-                match link.flush(&self.pool, false) {
-                    Sent::All if !link.is_drained() => {}
-                    Sent::All if me.is_some() => after.drained.extend(link.id()),
-                    // It is for reactors to tell, which have other things to do than this one's consumers.
-                    Sent::All => asks |= ask::DRAINED,
-                    Sent::Full | Sent::Busy => {}
-                    Sent::Broken => asks |= ask::BROKEN,
-                }
-            }
-            if asks != 0 {
-                self.ask(&link, asks);
-            }
-        }
-    }
-
-    /// Asks something of the reactor that owns a connection.
-    fn ask(&self, link: &Arc<Link>, bits: u8) {
-        if link.ask(bits) {
-            self.mailboxes[link.reactor].post(Letter::Asked(Arc::clone(link)));
-        }
-    }
-
-    /// Does what the broker's timers say.
-    fn expire(&self, after: &mut After) {
-        let mut core = self.lock();
-        let now = self.clock.steady_ms();
-        core.broker.handle_timeout(now);
-        // From here on earlier timers are found by whoever makes them.
-        self.timer.store(u64::MAX, Ordering::Release);
-        self.collect(&mut core, after);
-        if !core.is_committing {
-            after.work = Work::of(&mut core);
-            core.is_committing = after.work.is_some();
-        }
-    }
-
-    /// Gives a new connection to a reactor.
-    fn give(&self, adopt: Adopt) {
-        self.connections.fetch_add(1, Ordering::AcqRel);
-        let next = self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
-        self.mailboxes[next].post(Letter::Adopt(adopt));
-    }
-
-    /// A connection is gone.
-    fn forget_one(&self) {
-        if self.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let _told = self.empty.0.lock().unwrap_or_else(PoisonError::into_inner);
-            self.empty.1.notify_all();
-        }
-    }
-
-    /// The TLS side of a new connection.
-    fn session(&self, kind: Kind) -> io::Result<Option<tls::Session>> {
-        match (&self.tls, kind) {
-            (Some(config), Kind::Tls) => tls::Session::new(config)
-                .map(Some)
-                .map_err(io::Error::other),
-            _ => Ok(None),
-        }
-    }
-
-    /// Whether the committer found the disk full; true if that is news.
-    fn set_disk_full(&self, full: bool) -> bool {
-        if self.monitor.full.swap(full, Ordering::AcqRel) == full {
-            return false;
-        }
-        self.monitor.look_now();
-        self.mailboxes[0].post(Letter::Look);
-        true
-    }
 }
 
 impl Amqp {
@@ -338,7 +101,11 @@ impl Amqp {
             mailboxes.push(Mailbox::new(poll.registry(), Reactor::wake_token())?);
             polls.push(poll);
         }
-        let monitor = Monitor::new(config.data.clone(), config.memory_high, config.disk_free_min);
+        let monitor = Monitor::new(
+            config.data.clone(),
+            config.memory_high,
+            config.disk_free_min,
+        );
         let core = Core {
             broker,
             links: Vec::new(),
@@ -511,20 +278,23 @@ impl Amqp {
         let guard = lock.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = empty.wait_timeout_while(guard, patience, |()| self.connections() > 0);
         if waited.is_ok_and(|(_, waited)| waited.timed_out()) {
-            tracing::info!(connections = self.connections(), "clients that did not leave are cut");
+            tracing::info!(
+                connections = self.connections(),
+                "clients that did not leave are cut"
+            );
         }
     }
 
     fn threads(&self) -> MutexGuard<'_, Threads> {
-        self.shared.threads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .threads
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A thread whose panic ends the process.
-fn spawn(
-    name: String,
-    run: impl FnOnce() + Send + 'static,
-) -> io::Result<thread::JoinHandle<()>> {
+fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name(name).spawn(move || {
         let _guard = EndOfProcess;
         run();

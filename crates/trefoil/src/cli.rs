@@ -147,7 +147,11 @@ pub(crate) struct DemoArgs {
 #[command(disable_help_flag = true)]
 pub(crate) struct CtlArgs {
     /// A command of rabbitmqctl, its options and arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    #[arg(
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "COMMAND"
+    )]
     pub(crate) arguments: Vec<String>,
 }
 

@@ -45,7 +45,9 @@ impl Platform {
         let has_node = only.is_none();
         if !has_node && !settings.amqp.enabled {
             let hint = "leave out --only, or set amqp.enabled";
-            return Err(Failure::invalid("there is nothing to run: amqp.enabled is false", hint).into());
+            return Err(
+                Failure::invalid("there is nothing to run: amqp.enabled is false", hint).into(),
+            );
         }
         // All ports before anything is recovered: what cannot be served need not be started.
         let listener = match has_node {
@@ -103,7 +105,10 @@ impl Platform {
                 let address = listener
                     .local_addr()
                     .context("cannot tell the address of the listener")?;
-                serve(listener, trefoil_gateway::router_with(Arc::clone(&node), more));
+                serve(
+                    listener,
+                    trefoil_gateway::router_with(Arc::clone(&node), more),
+                );
                 Some((address, node))
             }
             _ => None,
@@ -134,7 +139,10 @@ impl Platform {
     }
 
     fn amqp_urls_with(&self, tls: bool) -> impl Iterator<Item = String> {
-        let listening = self.broker.iter().flat_map(|broker| broker.amqp.listening());
+        let listening = self
+            .broker
+            .iter()
+            .flat_map(|broker| broker.amqp.listening());
         let scheme = if tls { "amqps" } else { "amqp" };
         listening
             .filter(move |at| at.tls == tls)

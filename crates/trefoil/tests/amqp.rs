@@ -172,8 +172,14 @@ fn a_taken_port_is_told_with_its_flag() {
         assert_eq!(output.status.code(), Some(5));
         let problem = problem(&output);
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(&address) && detail.contains(key), "{detail}");
-        assert!(problem["hint"].as_str().unwrap().contains(flag), "{problem}");
+        assert!(
+            detail.contains(&address) && detail.contains(key),
+            "{detail}"
+        );
+        assert!(
+            problem["hint"].as_str().unwrap().contains(flag),
+            "{problem}"
+        );
     }
 }
 

@@ -43,7 +43,8 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The name of AMQP among WebSocket's protocols.
 const PROTOCOL: &str = "amqp";
 /// Somebody whose address is not known: nobody's neighbour.
-const UNKNOWN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
+const UNKNOWN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 #[derive(Debug, Clone)]
 struct Bridge {
@@ -59,10 +60,7 @@ pub fn router(amqp: Amqp, origins: Vec<String>) -> Router {
         .with_state(Bridge { amqp, origins })
 }
 
-async fn connect(
-    State(bridge): State<Bridge>,
-    mut request: Request,
-) -> Result<Response, Problem> {
+async fn connect(State(bridge): State<Bridge>, mut request: Request) -> Result<Response, Problem> {
     let headers = request.headers();
     check_origin(headers, &bridge.origins)?;
     let (accept, protocol) = handshake(request.version(), headers)?;
@@ -120,10 +118,14 @@ fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> 
         return Ok(());
     };
     let origin = origin.to_str().unwrap_or_default();
-    let here = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let here = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
     let there = origin.split_once("://").map(|(_, host)| host);
     let is_allowed = there.is_some_and(|there| here == Some(there))
-        || allowed.iter().any(|allowed| allowed == "*" || allowed == origin);
+        || allowed
+            .iter()
+            .any(|allowed| allowed == "*" || allowed == origin);
     if is_allowed {
         return Ok(());
     }
@@ -142,7 +144,9 @@ fn handshake(version: Version, headers: &HeaderMap) -> Result<(HeaderValue, bool
     let has = |name: header::HeaderName, wanted: &str| {
         headers.get_all(name).iter().any(|value| {
             let words = value.to_str().unwrap_or_default().split(',');
-            words.into_iter().any(|word| word.trim().eq_ignore_ascii_case(wanted))
+            words
+                .into_iter()
+                .any(|word| word.trim().eq_ignore_ascii_case(wanted))
         })
     };
     if version != Version::HTTP_11
@@ -165,7 +169,10 @@ fn handshake(version: Version, headers: &HeaderMap) -> Result<(HeaderValue, bool
             "the version of WebSocket must be 13",
             "version",
         )
-        .header(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+        .header(
+            header::SEC_WEBSOCKET_VERSION,
+            HeaderValue::from_static("13"),
+        ));
     }
     let offers = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
     let protocol = has(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
@@ -176,9 +183,9 @@ fn handshake(version: Version, headers: &HeaderMap) -> Result<(HeaderValue, bool
             "protocol",
         ));
     }
-    let key = headers
-        .get(header::SEC_WEBSOCKET_KEY)
-        .filter(|key| base64::decode(key.to_str().unwrap_or_default()).is_some_and(|key| key.len() == 16));
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| {
+        base64::decode(key.to_str().unwrap_or_default()).is_some_and(|key| key.len() == 16)
+    });
     let Some(key) = key else {
         return Err(Problem::bad_header(
             "Sec-WebSocket-Key",

@@ -175,7 +175,10 @@ impl Committer {
     }
 
     /// `None` if it is over and there is still no space.
-    #[expect(clippy::type_complexity, reason = "two logs, of which each may have had nothing")]
+    #[expect(
+        clippy::type_complexity,
+        reason = "two logs, of which each may have had nothing"
+    )]
     fn commit(&mut self, work: &Work) -> Result<Option<(Option<Done>, Option<Done>)>, WriteError> {
         let mut durable = None;
         if let Some((batch, sync)) = &work.durable {

@@ -83,7 +83,10 @@ impl AmqpConfig {
         let about = rustix::system::uname();
         let host = about.nodename().to_string_lossy();
         let host = host.split('.').next().unwrap_or_default();
-        format!("rabbit@{}", if host.is_empty() { "localhost" } else { host })
+        format!(
+            "rabbit@{}",
+            if host.is_empty() { "localhost" } else { host }
+        )
     }
 }
 

@@ -60,7 +60,12 @@ impl Monitor {
             return false;
         }
         self.due
-            .compare_exchange(u64::MAX, now + EVERY_MS, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(
+                u64::MAX,
+                now + EVERY_MS,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            )
             .is_ok()
     }
 

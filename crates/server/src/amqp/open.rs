@@ -63,7 +63,9 @@ fn storage(path: &Path) -> Result<Arc<dyn Storage>, BrokerError> {
     loop {
         match DiskStorage::open(path) {
             Ok(storage) => return Ok(Arc::new(storage)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline =>
+            {
                 thread::park_timeout(Duration::from_millis(5));
             }
             Err(source) => {
@@ -79,7 +81,11 @@ fn storage(path: &Path) -> Result<Arc<dyn Storage>, BrokerError> {
 fn settings(config: &AmqpConfig) -> Result<Settings, BrokerError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| BrokerError::Seed(io::Error::other(error)))?;
-    let half = |at: usize| bytes[at..at + 8].iter().fold(0, |all, byte| (all << 8) | u64::from(*byte));
+    let half = |at: usize| {
+        bytes[at..at + 8]
+            .iter()
+            .fold(0, |all, byte| (all << 8) | u64::from(*byte))
+    };
     let node = config.node();
     let connection = trefoil_amqp::Settings {
         channel_max: config.channel_max,

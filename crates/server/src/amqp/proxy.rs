@@ -27,7 +27,11 @@ pub(super) struct NoHeader(&'static str);
 pub(super) fn parse(bytes: &[u8]) -> Result<Option<Header>, NoHeader> {
     let common = bytes.len().min(SIGNATURE.len());
     if bytes[..common] == SIGNATURE[..common] {
-        return if common < SIGNATURE.len() { Ok(None) } else { version_2(bytes) };
+        return if common < SIGNATURE.len() {
+            Ok(None)
+        } else {
+            version_2(bytes)
+        };
     }
     let common = bytes.len().min(6);
     if bytes[..common] == b"PROXY "[..common] {

@@ -114,7 +114,11 @@ impl Reactor {
             if !self.read_letters() {
                 return Ok(());
             }
-            let timeout = if busy { Some(Duration::ZERO) } else { self.patience() };
+            let timeout = if busy {
+                Some(Duration::ZERO)
+            } else {
+                self.patience()
+            };
             match self.poll.poll(&mut events, timeout) {
                 Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 _ => {}
@@ -140,7 +144,13 @@ impl Reactor {
             due = due
                 .min(self.shared.timer.load(Ordering::Acquire))
                 .min(self.shared.monitor.due())
-                .min(self.listeners.iter().map(|listener| listener.due).min().unwrap_or(u64::MAX));
+                .min(
+                    self.listeners
+                        .iter()
+                        .map(|listener| listener.due)
+                        .min()
+                        .unwrap_or(u64::MAX),
+                );
         }
         let now = self.shared.clock.steady_ms();
         (due != u64::MAX).then(|| Duration::from_millis(due.saturating_sub(now)))
@@ -207,7 +217,11 @@ impl Reactor {
     fn handle_asked(&mut self, link: &Arc<Link>) {
         let asked = link.asked();
         let token = link.token.0;
-        let Some(conn) = self.conns.get(token).filter(|conn| Arc::ptr_eq(&conn.link, link)) else {
+        let Some(conn) = self
+            .conns
+            .get(token)
+            .filter(|conn| Arc::ptr_eq(&conn.link, link))
+        else {
             return;
         };
         if asked & ask::BROKEN != 0 {
@@ -301,7 +315,8 @@ impl Reactor {
             self.keep_rest(&input);
         }
         self.inputs = inputs;
-        self.shared.carry_out(&mut self.after, Some(self.index), leave);
+        self.shared
+            .carry_out(&mut self.after, Some(self.index), leave);
     }
 
     /// Reads what there is, one share a connection, until the block is full.
@@ -462,7 +477,11 @@ impl Reactor {
         let now = self.shared.clock.steady_ms();
         while let Some((at, token)) = self.deadlines.first().copied().filter(|(at, _)| *at <= now) {
             self.deadlines.remove(&(at, token));
-            if self.conns.get(token).is_some_and(|conn| conn.deadline == at) {
+            if self
+                .conns
+                .get(token)
+                .is_some_and(|conn| conn.deadline == at)
+            {
                 self.remove(token);
             }
         }

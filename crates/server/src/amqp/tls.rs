@@ -103,10 +103,7 @@ pub(super) fn server_config(config: &TlsConfig) -> Result<Arc<ServerConfig>, Tls
     Ok(Arc::new(config))
 }
 
-fn certificates(
-    path: &Path,
-    what: &'static str,
-) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let unfit = |reason: String| TlsError::File {
         what,
         path: path.to_path_buf(),
@@ -155,9 +152,7 @@ impl Session {
                 .process_new_packets()
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             let end = used + state.plaintext_bytes_to_read();
-            let space = into
-                .get_mut(used..end)
-                .ok_or(io::ErrorKind::StorageFull)?;
+            let space = into.get_mut(used..end).ok_or(io::ErrorKind::StorageFull)?;
             self.connection.reader().read_exact(space)?;
             used = end;
             self.peer_closed = state.peer_has_closed();

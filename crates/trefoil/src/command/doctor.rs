@@ -256,13 +256,23 @@ fn ports(settings: &Settings, running: bool) -> Vec<Check> {
 
 fn port(key: &str, address: SocketAddr, running: bool) -> Check {
     match TcpListener::bind(address) {
-        Ok(_) => check("port", Verdict::Ok, format!("{address} is free ({key})"), ""),
+        Ok(_) => check(
+            "port",
+            Verdict::Ok,
+            format!("{address} is free ({key})"),
+            "",
+        ),
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
             // Ours, most likely: then all is well.
             let verdict = if running { Verdict::Ok } else { Verdict::Fail };
             let flag = key.replace(['.', '_'], "-");
             let hint = format!("end what listens there, or choose another port with --{flag}");
-            check("port", verdict, format!("{address} is in use ({key})"), hint)
+            check(
+                "port",
+                verdict,
+                format!("{address} is in use ({key})"),
+                hint,
+            )
         }
         Err(error) => {
             let detail = format!("{address}: {error}");

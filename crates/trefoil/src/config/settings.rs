@@ -282,11 +282,13 @@ fn check_amqp(entries: &[Entry], errors: &mut Vec<ConfigError>) {
         && let Value::Duration(every) = entry.value
         && every.as_secs() > u64::from(u16::MAX)
     {
-        refuse(entry, format!("{} is too long", entry.value), "at most 65535s");
+        refuse(
+            entry,
+            format!("{} is too long", entry.value),
+            "at most 65535s",
+        );
     }
-    let is_set = |name| {
-        find(name).is_some_and(|entry| !matches!(&entry.value, Value::File(None)))
-    };
+    let is_set = |name| find(name).is_some_and(|entry| !matches!(&entry.value, Value::File(None)));
     if let Some(entry) = find("amqp.tls_listen")
         && matches!(&entry.value, Value::Addresses(addresses) if !addresses.is_empty())
     {
@@ -311,6 +313,10 @@ fn check_amqp(entries: &[Entry], errors: &mut Vec<ConfigError>) {
         && !is_set("amqp.tls_client_ca")
     {
         let message = "nobody's certificate would be believed".to_owned();
-        refuse(entry, message, "name the authorities with amqp.tls_client_ca");
+        refuse(
+            entry,
+            message,
+            "name the authorities with amqp.tls_client_ca",
+        );
     }
 }

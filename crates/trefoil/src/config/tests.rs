@@ -231,14 +231,26 @@ fn lists_of_addresses_and_texts() {
 fn limits_of_the_broker() {
     for (text, expected) in [
         ("frame_max = 4095", "amqp.frame_max: 4095B is too small"),
-        ("frame_max = \"17MiB\"", "amqp.frame_max: 17MiB is too large"),
-        ("message_max = \"1GiB\"", "amqp.message_max: 1GiB is too large"),
+        (
+            "frame_max = \"17MiB\"",
+            "amqp.frame_max: 17MiB is too large",
+        ),
+        (
+            "message_max = \"1GiB\"",
+            "amqp.message_max: 1GiB is too large",
+        ),
         ("channel_max = 65536", "amqp.channel_max: 65536 is too many"),
         ("heartbeat = \"1d\"", "amqp.heartbeat: 1d is too long"),
         ("threads = 0", "amqp.threads: 0 is not enough"),
-        ("advertise = \"rabbit\"", "amqp.advertise: `rabbit` is nothing"),
+        (
+            "advertise = \"rabbit\"",
+            "amqp.advertise: `rabbit` is nothing",
+        ),
         ("tls_key = \"gone\"", "amqp.tls_key: "),
-        ("tls_client_required = true", "amqp.tls_client_required: nobody"),
+        (
+            "tls_client_required = true",
+            "amqp.tls_client_required: nobody",
+        ),
     ] {
         let errors = errors(&format!("[amqp]\n{text}\n"), &[], &[]);
         assert_eq!(errors.len(), 1, "{text}: {errors:?}");

@@ -52,7 +52,11 @@ impl Listeners {
                 tls,
                 source,
             } => {
-                let key = if tls { "amqp.tls_listen" } else { "amqp.listen" };
+                let key = if tls {
+                    "amqp.tls_listen"
+                } else {
+                    "amqp.listen"
+                };
                 cannot_listen(settings, address, key, &source)
             }
             error => Failure::invalid(

@@ -228,7 +228,8 @@ impl Reactor {
             let bytes = tls.decrypt(from, &mut plain)?;
             Ok((bytes, tls.is_handshaking()))
         });
-        let (bytes, is_handshaking) = decrypted.unwrap_or(Ok((0, true)))
+        let (bytes, is_handshaking) = decrypted
+            .unwrap_or(Ok((0, true)))
             .map_err(|error: io::Error| error)?;
         conn.rest.extend_from_slice(&plain[..bytes]);
         let link = Arc::clone(&conn.link);

@@ -10,11 +10,7 @@ use rustls::{
 use tempfile::TempDir;
 use trefoil_amqp::MethodId;
 
-use super::{
-    super::TlsConfig,
-    Client, Server,
-    client::PATIENCE,
-};
+use super::{super::TlsConfig, Client, Server, client::PATIENCE};
 
 /// An authority and what it signed.
 struct Authority {
@@ -185,9 +181,21 @@ fn files_that_are_no_certificates_are_refused() {
     };
     let empty = write("empty", "");
     let missing = Path::new("/no/such/file").to_owned();
-    check(&changed(&|c| c.certificate = empty.clone()), "cannot read a certificate");
-    check(&changed(&|c| c.key = missing.clone()), "cannot read a private key");
-    check(&changed(&|c| c.client_ca = Some(empty.clone())), "authorities of clients");
+    check(
+        &changed(&|c| c.certificate = empty.clone()),
+        "cannot read a certificate",
+    );
+    check(
+        &changed(&|c| c.key = missing.clone()),
+        "cannot read a private key",
+    );
+    check(
+        &changed(&|c| c.client_ca = Some(empty.clone())),
+        "authorities of clients",
+    );
     let other = KeyPair::generate().unwrap().serialize_pem();
-    check(&changed(&|c| c.key = write("other", &other)), "cannot be used");
+    check(
+        &changed(&|c| c.key = write("other", &other)),
+        "cannot be used",
+    );
 }
