@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections import Counter
 
 sys.path.insert(0, os.environ["INTEROP_HARNESS"])
 
@@ -20,14 +21,22 @@ seconds: dict[str, float] = {}
 # After every hook of the suite itself: what its own selection drops does not exist for us.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    # One process of several takes every so-manieth test.
+    # One process of several takes its files: tests of one file may use the same queues.
     shard, shards = (int(number) for number in os.environ["INTEROP_SHARD"].split("/"))
+    files = Counter(item.nodeid.partition("::")[0] for item in items)
+    loads, share = [0] * shards, {}
+    for file, count in files.most_common():
+        lightest = loads.index(min(loads))
+        loads[lightest] += count
+        share[file] = lightest
     kept, dropped = [], []
     for number, item in enumerate(items):
+        file = item.nodeid.partition("::")[0]
+        turn = number % shards if os.environ["INTEROP_SPLIT"] == "tests" else share[file]
         if EXPECTED and EXPECTED.matches(item.nodeid):
             left_out.append(item.nodeid)
             dropped.append(item)
-        elif number % shards == shard:
+        elif turn == shard:
             kept.append(item)
         else:
             dropped.append(item)

@@ -295,6 +295,8 @@ def select_connection():
         check()
 
     def check():
+        if connection.is_closing or connection.is_closed:
+            return
         if len(state["bodies"]) == 100 and state["returns"] and _confirmed(state["acks"]) >= 101:
             connection.close()
         else:

@@ -9,8 +9,10 @@ from harness.report import Results
 from harness.suite import Context, Suite
 
 
-def _pytest(context: Context, package: fetch.Package, tests: str, *options: str, processes: int = 1, **environment: str) -> Results:
-    """Several processes where tests wait more than they work."""
+def _pytest(
+    context: Context, package: fetch.Package, tests: str, *options: str, processes: int = 1, split: str = "files", **environment: str
+) -> Results:
+    """Several processes where tests wait more than they work; `split` is "tests" if they use no queue of one another."""
     source = fetch.unpack(package)
     program = fetch.venv() / "python"
 
@@ -27,6 +29,7 @@ def _pytest(context: Context, package: fetch.Package, tests: str, *options: str,
             INTEROP_RESULTS=str(results),
             INTEROP_EXPECTED=str(context.expected.path) if context.leave_out else "",
             INTEROP_SHARD=f"{shard}/{processes}",
+            INTEROP_SPLIT=split,
             INTEROP_PORT=str(context.broker.port),
             INTEROP_TLS_PORT=str(context.broker.tls_port or 0),
             **environment,
@@ -74,7 +77,7 @@ def _kombu(context: Context) -> Results:
 
 
 def _aiormq(context: Context) -> Results:
-    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60", processes=4)
+    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60", processes=6, split="tests")
 
 
 def _aio_pika(context: Context) -> Results:

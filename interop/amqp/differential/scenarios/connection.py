@@ -379,3 +379,12 @@ def no_heartbeats_if_none_were_wanted(s):
     c = s.connect(tune={"heartbeat": 0})
     s.note(f"heartbeats: {c.heartbeats(1.5)}")
     s.note(f"ended: {c.is_over}")
+
+
+@_alone
+def channel_numbers_beyond_channel_max(s):
+    """It limits how many there are, not their numbers."""
+    c = s.connect()
+    c.send("channel.open", 65535)
+    c.read()
+    c.call("queue.declare", 65535, queue="absent", passive=True)
