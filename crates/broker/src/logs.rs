@@ -23,6 +23,8 @@ pub(crate) mod kind {
     pub(crate) const DELAYED: u8 = 6;
     /// A delayed message was routed.
     pub(crate) const DELAY_OVER: u8 = 7;
+    /// The broker was started after it had been stopped in good order: from here on anything may have been delivered again.
+    pub(crate) const STARTED: u8 = 8;
 }
 
 /// Both logs.

@@ -47,6 +47,13 @@ impl Delayed {
             .is_some_and(|waiting| waiting.is_persistent && waiting.at == at)
     }
 
+    /// Where the persistent ones are.
+    #[cfg(test)]
+    pub(crate) fn places(&self) -> Vec<Position> {
+        let persistent = self.waiting.values().filter(|waiting| waiting.is_persistent);
+        persistent.map(|waiting| waiting.at).collect()
+    }
+
     /// The record of one that waits was moved.
     pub(super) fn moved(&mut self, due: u64, sequence: u64, to: Position) {
         if let Some(waiting) = self.waiting.get_mut(&(due, sequence)) {

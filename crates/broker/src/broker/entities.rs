@@ -17,16 +17,21 @@ use crate::{
     vhost::{Vhost, VhostId},
 };
 
-/// What a record says is impossible: a text.
-type Restored = Result<(), String>;
+/// How many records [`Broker::put_first_entities`] makes.
+pub(super) const FIRST_ENTITIES: u64 = 3;
+
+/// What a record says is impossible: a text. Or it was possible only in part: a text about what was done.
+type Restored = Result<Option<String>, String>;
 
 impl Broker {
-    /// Puts every entity where it was. Their keys come in an order in which nothing needs what comes after it.
+    /// Puts every entity where it was. Their keys come in an order in which nothing needs what comes after it. Tells what
+    /// had to be mended: deleting takes several records, and damage may take one.
     pub(super) fn restore_entities(
         &mut self,
         entities: BTreeMap<Vec<u8>, (Position, Vec<u8>)>,
         now: u64,
-    ) -> Result<(), OpenError> {
+    ) -> Result<Vec<String>, OpenError> {
+        let mut mended = Vec::new();
         for (key, (at, value)) in entities {
             let name = || String::from_utf8_lossy(&key).into_owned();
             let failed = |problem: String| OpenError::Entity {
@@ -35,17 +40,17 @@ impl Broker {
             };
             let entity = Entity::decode(&value).map_err(|error| failed(error.to_string()))?;
             self.logs.durable.retain(at, 1);
-            self.restore(entity, now).map_err(failed)?;
-            self.catalog.positions.insert(key, at);
+            self.catalog.positions.insert(key.clone(), at);
+            mended.extend(self.restore(&key, entity, now).map_err(failed)?);
         }
         // Policies are known before queues and exchanges are, but for the predeclared ones.
         for vhost in self.vhosts.keys() {
             self.apply_policies(VhostId(vhost), now);
         }
-        Ok(())
+        Ok(mended)
     }
 
-    fn restore(&mut self, entity: Entity, now: u64) -> Restored {
+    fn restore(&mut self, key: &[u8], entity: Entity, now: u64) -> Restored {
         match entity {
             Entity::Vhost(definition) => {
                 self.insert_vhost(&definition);
@@ -87,32 +92,39 @@ impl Broker {
                 self.parameters.set_global(&of.name, of.value);
             }
             Entity::VhostLimits(vhost, limits) => self.access.set_vhost_limits(&vhost, limits),
-            Entity::Exchange(record) => self.restore_exchange(record)?,
-            Entity::Queue(record) => self.restore_queue(record, now)?,
-            Entity::Binding(record) => self.restore_binding(record)?,
+            Entity::Exchange(record) => return self.restore_exchange(record),
+            Entity::Queue(record) => return self.restore_queue(record, now),
+            Entity::Binding(record) => return self.restore_binding(key, record),
         }
-        Ok(())
+        Ok(None)
     }
 
-    fn place(&self, virtual_host: &str) -> Result<VhostId, String> {
-        self.vhost_names
-            .get(virtual_host)
-            .copied()
-            .ok_or_else(|| format!("there is no virtual host '{virtual_host}'"))
+    /// The virtual host of this name. Its record may be damaged: then it is made anew, so that what is in it is not lost too.
+    fn place(&mut self, virtual_host: &str) -> (VhostId, Option<String>) {
+        if let Some(vhost) = self.vhost_names.get(virtual_host) {
+            return (*vhost, None);
+        }
+        let definition = VhostDefinition {
+            name: virtual_host.to_owned(),
+            ..VhostDefinition::default()
+        };
+        self.put(&Entity::Vhost(definition.clone()));
+        let text = format!("virtual host '{virtual_host}' was not there and was made anew");
+        (self.insert_vhost(&definition), Some(text))
     }
 
     fn restore_exchange(&mut self, record: ExchangeRecord) -> Restored {
-        let vhost = self.place(&record.virtual_host)?;
+        let (vhost, mended) = self.place(&record.virtual_host);
         if let Some(host) = self.vhosts.get_mut(vhost.0)
             && host.topology.exchange_id(&record.name).is_none()
         {
             host.topology.add_exchange(&record.name, record.declaration);
         }
-        Ok(())
+        Ok(mended)
     }
 
     fn restore_queue(&mut self, record: QueueRecord, now: u64) -> Restored {
-        let vhost = self.place(&record.virtual_host)?;
+        let (vhost, mended) = self.place(&record.virtual_host);
         let declaration = QueueDeclaration {
             virtual_host: &record.virtual_host,
             name: &record.name,
@@ -135,13 +147,13 @@ impl Broker {
         );
         self.catalog.queues.insert(record.id, id);
         self.schedule_lease(id);
-        Ok(())
+        Ok(mended)
     }
 
-    fn restore_binding(&mut self, record: BindingRecord) -> Restored {
-        let vhost = self.place(&record.virtual_host)?;
+    fn restore_binding(&mut self, key: &[u8], record: BindingRecord) -> Restored {
+        let (vhost, mended) = self.place(&record.virtual_host);
         let Some(host) = self.vhosts.get_mut(vhost.0) else {
-            return Ok(());
+            return Ok(mended);
         };
         let topology = &mut host.topology;
         let destination = if record.to_exchange {
@@ -155,15 +167,17 @@ impl Broker {
         };
         let (Some(source), Some(destination)) = (topology.exchange_id(&record.source), destination)
         else {
-            return Err(format!(
-                "it leads from exchange '{}' to '{}', and one of them is not there",
+            // One end was deleted, and the log ends before it says so of the binding.
+            self.forget(key);
+            return Ok(Some(format!(
+                "a binding from exchange '{}' to '{}' was dropped: one of them is not there",
                 record.source, record.destination
-            ));
+            )));
         };
         topology
             .bind(source, destination, &record.routing_key, record.arguments)
             .map_err(text)?;
-        Ok(())
+        Ok(mended)
     }
 
     fn insert_vhost(&mut self, definition: &VhostDefinition) -> VhostId {

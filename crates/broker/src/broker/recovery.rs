@@ -41,6 +41,8 @@ pub struct OpenReport {
     pub is_clean: bool,
     /// Records that were read and mean nothing to this broker: written by a later one.
     pub unknown: usize,
+    /// What led to entities that are not there: deletions that were cut off, or damage that the log's report tells of.
+    pub mended: Vec<String>,
 }
 
 impl fmt::Display for OpenReport {
@@ -56,6 +58,9 @@ impl fmt::Display for OpenReport {
                 "; {} records of another version were passed over",
                 self.unknown
             )?;
+        }
+        for mended in &self.mended {
+            write!(f, "; {mended}")?;
         }
         Ok(())
     }
@@ -93,7 +98,11 @@ impl Line {
                 self.remove(entry.sequence);
                 self.moved.insert(entry.sequence, entry);
             }
-            _ => self.entries.push_back((entry.sequence, Some(entry))),
+            _ => {
+                // It may have been moved before, when something newer was in front of it.
+                self.moved.remove(&entry.sequence);
+                self.entries.push_back((entry.sequence, Some(entry)));
+            }
         }
     }
 
@@ -180,6 +189,7 @@ impl Found {
             kind::DELAY_OVER => record.try_into().ok().map(|sequence| {
                 self.delayed.remove(&u64::from_le_bytes(sequence));
             }),
+            kind::STARTED => Some(()),
             _ => None,
         };
         self.unknown += usize::from(is_known.is_none());
@@ -311,9 +321,13 @@ impl Broker {
             is_stopped: false,
             settings,
         };
-        let is_new = found.entities.is_empty();
+        // Also if the very first start was cut off before it had written everything.
+        let is_new = report.records < super::entities::FIRST_ENTITIES;
         let entities = std::mem::take(&mut found.entities);
-        broker.restore_entities(entities, now)?;
+        let mended = broker.restore_entities(entities, now)?;
+        // Queues that are gone count: their messages are in the log, and must not become those of a new queue.
+        let used = found.lines.keys().copied().max().unwrap_or(0);
+        broker.uid = broker.uid.max(used);
         if is_new {
             broker.put_first_entities(now);
         }
@@ -325,12 +339,18 @@ impl Broker {
             }
         }
         broker.logs.durable.handle_recovered();
+        if found.stopped.is_some() {
+            // Otherwise a broker that is killed before it writes anything else would count as one stopped in good order.
+            broker.logs.durable.append(kind::STARTED, &[]);
+            broker.logs.is_sync_wanted = true;
+        }
         let report = OpenReport {
             log: report,
             queues: broker.queues.len(),
             messages,
             is_clean: found.stopped.is_some(),
             unknown: found.unknown,
+            mended,
         };
         let writers = Writers {
             durable: durable_writer,
@@ -376,5 +396,31 @@ impl Broker {
             self.reschedule_expiry(id);
         }
         messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_was_moved_twice_is_there_once() {
+        let entry = |sequence, at| Entry {
+            at: Position::new(at),
+            sequence,
+            expires_at: NEVER,
+            size: 0,
+            returns: 0,
+            flags: PERSISTENT,
+            priority: 0,
+        };
+        let mut line = Line::default();
+        line.push(entry(5, 10));
+        line.push(entry(7, 20));
+        // Moved behind a newer one, which goes; and moved again when nothing is before it.
+        line.push(entry(5, 30));
+        line.remove(7);
+        line.push(entry(5, 40));
+        assert_eq!(line.into_entries(), [entry(5, 40)]);
     }
 }

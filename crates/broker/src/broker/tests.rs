@@ -3,3 +3,4 @@
 mod basics;
 mod model;
 pub(super) mod rig;
+mod storage;
