@@ -114,6 +114,8 @@ impl Broker {
             .args(["--amqp-tls-key", key])
             .args(["--amqp-tls-client-ca", ca])
             .args(["--management-listen", "127.0.0.1:0"])
+            // As large as in the broker that aiormq and aio-pika bring along for their tests.
+            .args(["--amqp-message-max", "134217728"])
             .arg("--data")
             .arg(&data)
             .stdin(Stdio::null())
