@@ -10,7 +10,7 @@ use trefoil_store::Position;
 use super::{Broker, publish::Fate};
 use crate::{
     content::Facts,
-    logs::kind,
+    logs::{Logs, kind},
     message::{self, Message, RecordFacts},
     queue::PERSISTENT,
     routing::ExchangeId,
@@ -38,6 +38,17 @@ impl Delayed {
         let of_exchange =
             |waiting: &&Waiting| waiting.vhost == vhost && *waiting.exchange == *exchange;
         self.waiting.values().filter(of_exchange).count() as u64
+    }
+
+    /// How many wait in the durable log, and how many in the other.
+    #[cfg(test)]
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        let durable = self
+            .waiting
+            .values()
+            .filter(|waiting| waiting.is_persistent);
+        let durable = durable.count();
+        (durable as u64, (self.waiting.len() - durable) as u64)
     }
 
     /// Whether a record of the durable log is one that waits.
@@ -131,6 +142,18 @@ impl Broker {
         }
     }
 
+    /// Drops what waits for an exchange that is gone.
+    pub(super) fn forget_delayed(&mut self, vhost: VhostId, exchange: &str) {
+        let Self { delayed, logs, .. } = self;
+        delayed.waiting.retain(|(_, sequence), waiting| {
+            let stays = waiting.vhost != vhost || *waiting.exchange != *exchange;
+            if !stays {
+                done(logs, *sequence, waiting);
+            }
+            stays
+        });
+    }
+
     /// Routes the messages whose time has come.
     pub(super) fn delayed_due(&mut self, now: u64) {
         while let Some(first) = self.delayed.waiting.first_entry()
@@ -150,18 +173,22 @@ impl Broker {
             {
                 self.publish_internally(waiting.vhost, exchange, stored.message, now);
             }
-            if waiting.is_persistent {
-                self.logs
-                    .durable
-                    .append(kind::DELAY_OVER, &[&sequence.to_le_bytes()]);
-                self.logs.durable.release(waiting.at, 1);
-            } else {
-                self.logs.transient.release(waiting.at, 1);
-            }
+            done(&mut self.logs, sequence, &waiting);
         }
         if let Some(((due, _), _)) = self.delayed.waiting.first_key_value() {
             let due = *due;
             self.schedule_delayed(due);
         }
+    }
+}
+
+/// A message waits no longer.
+fn done(logs: &mut Logs, sequence: u64, waiting: &Waiting) {
+    if waiting.is_persistent {
+        logs.durable
+            .append(kind::DELAY_OVER, &[&sequence.to_le_bytes()]);
+        logs.durable.release(waiting.at, 1);
+    } else {
+        logs.transient.release(waiting.at, 1);
     }
 }

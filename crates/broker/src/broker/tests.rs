@@ -1,6 +1,8 @@
 //! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
 
 mod basics;
+mod invariants;
 mod model;
+mod operations;
 pub(super) mod rig;
 mod storage;

@@ -228,6 +228,9 @@ impl Broker {
         }
         for exchange in &removed.exchanges {
             is_any |= self.delete_exchange_record(vhost, exchange.name());
+            if exchange.declaration().kind == ExchangeType::DelayedMessage {
+                self.forget_delayed(vhost, exchange.name());
+            }
         }
         is_any
     }

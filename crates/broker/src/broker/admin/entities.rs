@@ -197,7 +197,7 @@ impl Broker {
         };
         for key in self.clients.sessions.keys() {
             if self.vhost_of(key) == Some(id) {
-                self.close_connection(key, "vhost is deleted", now);
+                self.close_connection(key, &format!("vhost '{name}' is deleted"), now);
                 // Its place goes before its socket does.
                 if let Some(session) = self.clients.sessions.get_mut(key) {
                     session.vhost = None;

@@ -285,6 +285,20 @@ impl Rig {
         self.hear(who)
     }
 
+    /// Tags of the deliveries that a channel holds.
+    pub(crate) fn held(&self, who: Who, number: u16) -> Vec<u64> {
+        let session = self.clients[who.0]
+            .0
+            .and_then(|id| self.broker.clients.sessions.get(id));
+        let channel = session
+            .and_then(|session| session.channels.get(usize::from(number)))
+            .and_then(Option::as_deref);
+        let held = channel
+            .into_iter()
+            .flat_map(|channel| channel.unacked.iter());
+        held.map(|delivery| delivery.tag).collect()
+    }
+
     /// What a client has heard since.
     pub(crate) fn hear(&mut self, who: Who) -> Vec<Received> {
         self.clients[who.0].1.drain()
