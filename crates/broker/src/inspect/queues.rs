@@ -101,6 +101,13 @@ impl Broker {
         })
     }
 
+    /// Whether there is a queue that is neither durable nor exclusive: RabbitMQ wants to be rid of those.
+    #[must_use]
+    pub fn has_transient_shared_queue(&self) -> bool {
+        let mut queues = self.queues.iter();
+        queues.any(|(_, queue)| !queue.is_durable && queue.owner.is_none())
+    }
+
     /// All exchanges, or those of a virtual host.
     #[must_use]
     pub fn exchange_views(&self, vhost: Option<&str>) -> Vec<ExchangeView> {

@@ -93,8 +93,8 @@ pub(super) fn overview(call: &Call<'_>) -> Answered {
         "product_version": config.product.1,
         "rabbitmq_version": config.rabbitmq_version,
         "cluster_name": cluster,
-        "cluster_tags": [],
-        "node_tags": [],
+        "cluster_tags": {},
+        "node_tags": {},
         // There is no Erlang. Clients insist on a version of it, so it is said what there is instead.
         "erlang_version": "none",
         "erlang_full_version": "none: this broker is written in Rust",
@@ -244,13 +244,27 @@ const DEPRECATED: &[(&str, &str)] = &[
     ),
 ];
 
-pub(super) fn deprecated_features(_: &Call<'_>, used: bool) -> Answered {
-    let features = DEPRECATED.iter().filter(|_| !used).map(|(name, description)| {
-        json!({
-            "name": name, "desc": description, "deprecation_phase": "permitted_by_default", "doc_url": "",
-            "provided_by": "rabbit", "state": "permitted",
-        })
-    });
+/// All of them, or those that somebody uses.
+pub(super) fn deprecated_features(call: &Call<'_>, used: bool) -> Answered {
+    let is_used = |name: &str| match name {
+        "global_qos" => call.look(|broker| {
+            let mut channels = broker.channel_views().into_iter();
+            channels.any(|channel| channel.global_prefetch_count > 0)
+        }),
+        "transient_nonexcl_queues" => call.look(|broker| broker.has_transient_shared_queue()),
+        // Whoever asks sees rates.
+        "management_metrics_collection" => true,
+        _ => false,
+    };
+    let features = DEPRECATED
+        .iter()
+        .filter(|(name, _)| !used || is_used(name))
+        .map(|(name, description)| {
+            json!({
+                "name": name, "desc": description, "deprecation_phase": "permitted_by_default", "doc_url": "",
+                "provided_by": "rabbit", "state": "permitted",
+            })
+        });
     Ok(Answer::Json(features.collect()))
 }
 
