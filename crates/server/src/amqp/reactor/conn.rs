@@ -49,7 +49,7 @@ pub(super) struct Conn {
     pub(super) is_readable: bool,
     /// The system said that the end is near, and will not say so again.
     pub(super) is_ending: bool,
-    /// The socket is broken: nothing that it still has is of use.
+    /// The socket is broken. What came before may still be in it, and was perhaps meant to be the last.
     pub(super) is_dead: bool,
     /// In the list of those with something to do.
     pub(super) is_ready: bool,
@@ -95,7 +95,7 @@ impl Conn {
             Phase::Preamble(_) | Phase::Lingering => self.is_readable || self.is_dead,
             Phase::Open(_) => {
                 let input = self.is_readable || (self.is_rest_fresh && !self.rest.is_empty());
-                self.is_dead || (input && !self.is_paused)
+                if self.is_paused { self.is_dead } else { input }
             }
         }
     }

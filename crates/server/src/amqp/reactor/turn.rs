@@ -99,11 +99,13 @@ impl Reactor {
     /// Reads from an open connection, behind what is left of its last turn.
     fn read(&mut self, token: usize, start: usize) -> Option<Input> {
         let conn = self.conns.get(token)?;
-        if conn.is_dead {
-            self.lose(token);
+        if conn.is_paused {
+            if conn.is_dead {
+                self.lose(token);
+            }
             return None;
         }
-        if conn.is_paused || !conn.has_work() {
+        if !conn.has_work() {
             return None;
         }
         let kept = conn.rest.len();
@@ -115,6 +117,8 @@ impl Reactor {
         let link = writes.then(|| Arc::clone(&conn.link));
         let (end, full, eof) = match read {
             Read::Some { bytes, full } => (end + bytes, full, false),
+            // Broken, and it does not say so when it is read.
+            Read::Nothing if conn.is_dead && !conn.is_readable => (end, false, true),
             Read::Nothing => (end, false, false),
             Read::End => (end, false, true),
             Read::Broken(error) => {

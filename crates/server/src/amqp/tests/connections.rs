@@ -82,6 +82,28 @@ fn a_vanished_client_leaves_nothing() {
 }
 
 #[test]
+fn what_came_before_a_reset_counts() {
+    let server = Server::start();
+    let mut client = server.client();
+    client.declare("q", false);
+    client.consume("q");
+    for _ in 0..20 {
+        let socket = socket(&server.amqp);
+        let mut leaving = Client::over(socket.try_clone().unwrap());
+        leaving.log_in();
+        // The answer to this is never read, which makes the system reset the connection when it is closed.
+        leaving.script.open_channel(2);
+        leaving.send();
+        until(|| socket.peek(&mut [0]).is_ok_and(|bytes| bytes > 0));
+        leaving.publish("q", false, b"last words");
+        leaving.send();
+        drop((leaving, socket));
+        assert_eq!(client.delivered(), b"last words");
+    }
+    server.until_connections(1);
+}
+
+#[test]
 fn another_protocol_is_told_ours() {
     let server = Server::start();
     let mut socket = socket(&server.amqp);
