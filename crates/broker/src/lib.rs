@@ -19,8 +19,8 @@
 //! The way of a message through the code and what must always hold are in `docs/internals/broker.md`.
 //!
 //! This crate must never open a socket or a file, read a clock, draw a random number or spawn anything: bytes, commands and
-//! `now` (milliseconds that never go back) come in, bytes and events go out. It must never confirm what [`Settings`] and the
-//! queue's level do not allow to be confirmed, and never panic on anything that a client sends.
+//! `now` (milliseconds that never go back) come in, bytes and events go out. It must never confirm what is
+//! less safe than the queue's level says, and never panic on anything that a client sends.
 #![forbid(unsafe_code)]
 
 pub mod access;
