@@ -21,6 +21,8 @@ mod properties_key;
 mod rates;
 mod request;
 mod routes;
+#[cfg(test)]
+mod tests;
 
 use std::{
     net::SocketAddr,

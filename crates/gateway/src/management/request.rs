@@ -59,6 +59,27 @@ impl Request {
         Self::new(&parts, Bytes::new()).unwrap()
     }
 
+    /// The same as somebody, with a body.
+    #[cfg(test)]
+    pub(super) fn with(mut self, user: &str, body: &Value) -> Self {
+        let credentials = format!("Basic {}", STANDARD.encode(format!("{user}:{user}")));
+        let credentials = axum::http::HeaderValue::try_from(credentials).unwrap();
+        self.headers.insert(header::AUTHORIZATION, credentials);
+        if !body.is_null() {
+            self.body = body.to_string().into();
+        }
+        self
+    }
+
+    /// A form as the body.
+    #[cfg(test)]
+    pub(super) fn set_form(&mut self, boundary: &str, form: String) {
+        let kind = format!("multipart/form-data; boundary={boundary}");
+        let kind = axum::http::HeaderValue::try_from(kind).unwrap();
+        self.headers.insert(header::CONTENT_TYPE, kind);
+        self.body = form.into();
+    }
+
     /// A parameter of the query.
     pub(super) fn query(&self, name: &str) -> Option<&str> {
         let found = self.query.iter().find(|(known, _)| known == name);

@@ -175,7 +175,7 @@ pub(super) fn one(
         let views = ends.views(call)?;
         let found = views
             .into_iter()
-            .find(|view| properties_key::of(view) == key);
+            .find(|view| properties_key::fits(key, view));
         found.ok_or_else(Refused::not_found)
     };
     match call.verb() {
