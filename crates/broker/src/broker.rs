@@ -21,6 +21,7 @@ mod settle;
 mod timeout;
 pub(crate) mod timers;
 mod topology;
+pub(crate) mod trace;
 mod transaction;
 
 use std::{collections::HashMap, collections::VecDeque, sync::Arc};

@@ -3,6 +3,7 @@
 use trefoil_amqp::{ChannelNumber, encode};
 
 use crate::{
+    broker::trace::Trace,
     message::Message,
     queue::{Consumer, Entry, Queue},
     routing::QueueId,
@@ -21,6 +22,7 @@ pub(crate) struct Clients {
     pub(crate) consumers: Slab<Consumer>,
     /// Sessions whose output or state the shell has to look at.
     pub(crate) dirty: Vec<Key>,
+    pub(crate) trace: Trace,
 }
 
 /// What a consumer may do now.
@@ -165,9 +167,11 @@ impl Clients {
         if output.len() + session.unsent > OUTPUT_BUDGET {
             session.is_congested = true;
         }
+        let (session_key, number) = (consumer.session, consumer.channel);
         if !session.is_dirty {
             session.is_dirty = true;
-            self.dirty.push(consumer.session);
+            self.dirty.push(session_key);
         }
+        self.trace_delivery(queue, session_key, number, redelivered, message);
     }
 }

@@ -306,6 +306,7 @@ impl Broker {
                 frame_max,
             );
             clients.touch(session);
+            clients.trace_delivery(queue, session, number, is_redelivered, stored.message);
             if get.no_ack {
                 self.discard(id, &entry);
             }

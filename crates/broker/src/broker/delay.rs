@@ -61,7 +61,10 @@ impl Delayed {
     /// Where the persistent ones are.
     #[cfg(test)]
     pub(crate) fn places(&self) -> Vec<Position> {
-        let persistent = self.waiting.values().filter(|waiting| waiting.is_persistent);
+        let persistent = self
+            .waiting
+            .values()
+            .filter(|waiting| waiting.is_persistent);
         persistent.map(|waiting| waiting.at).collect()
     }
 

@@ -194,6 +194,7 @@ impl Broker {
         let name = Arc::clone(&vhost.name);
         let id = VhostId(self.vhosts.insert(vhost));
         self.vhost_names.insert(name, id);
+        self.note_traced();
         id
     }
 
@@ -216,6 +217,7 @@ impl Broker {
                 .and_then(|name| QueueType::from_name(name.as_bytes()))
                 .unwrap_or_default();
         }
+        self.note_traced();
         false
     }
 

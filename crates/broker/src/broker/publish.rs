@@ -70,6 +70,15 @@ impl Broker {
             (message, facts)
         };
         self.counters.publish += 1;
+        self.trace_publish(
+            session,
+            publish.channel,
+            vhost,
+            exchange,
+            message,
+            &facts,
+            now,
+        );
         let channel = self
             .clients
             .channel(session, publish.channel)
@@ -380,7 +389,7 @@ impl Broker {
         self.put_all(&queues, message, facts, now)
     }
 
-    fn find_queues(
+    pub(super) fn find_queues(
         &mut self,
         vhost: VhostId,
         exchange: ExchangeId,

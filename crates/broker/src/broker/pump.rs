@@ -22,7 +22,7 @@ impl Broker {
 
     /// Serves all queues that were marked, and dead-letters what that brings.
     pub(super) fn settle_down(&mut self, now: u64) {
-        while !self.pumping.is_empty() || !self.dead.is_empty() {
+        while !self.pumping.is_empty() || !self.dead.is_empty() || self.clients.trace.is_waiting() {
             while let Some(id) = self.pumping.pop() {
                 if let Some(queue) = self.queues.get_mut(id) {
                     queue.is_pumped = false;
@@ -30,6 +30,9 @@ impl Broker {
                 self.pump(id, now);
             }
             self.publish_dead_letters(now);
+            if self.clients.trace.is_waiting() {
+                self.trace_deliveries(now);
+            }
         }
     }
 

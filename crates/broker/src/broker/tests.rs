@@ -6,3 +6,4 @@ mod model;
 mod operations;
 pub(super) mod rig;
 mod storage;
+mod tracing;

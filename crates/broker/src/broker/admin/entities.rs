@@ -221,6 +221,7 @@ impl Broker {
         self.finish(now);
         self.vhost_names.remove(name);
         self.vhosts.remove(id.0);
+        self.note_traced();
         true
     }
 

@@ -266,7 +266,10 @@ fn stopping_drops_what_is_transient() {
     assert_eq!(rig.broker.overview().totals.connections, 0);
     rig.broker.start_app(now);
     assert!(!rig.broker.is_stopped());
-    assert_eq!(fetch(&mut rig, "q", true, false), [(b"kept".to_vec(), false)]);
+    assert_eq!(
+        fetch(&mut rig, "q", true, false),
+        [(b"kept".to_vec(), false)]
+    );
     let _ = client;
 }
 
@@ -306,7 +309,10 @@ fn views_show_what_is_there() {
     assert_eq!(connections[0].channels, 1);
     assert_eq!(rig.broker.channel_views().len(), 1);
     let now = rig.now;
-    assert!(rig.broker.close_connection_by_number(connections[0].id, "bye", now));
+    assert!(
+        rig.broker
+            .close_connection_by_number(connections[0].id, "bye", now)
+    );
     assert!(!rig.broker.close_connection_by_number(12_345, "bye", now));
     rig.run();
     let _ = client;

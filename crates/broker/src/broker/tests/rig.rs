@@ -7,7 +7,7 @@ use trefoil_amqp::{
     method::{basic, confirm, exchange, queue},
     testing::{Client, Closed, Handshake, Received},
 };
-use trefoil_store::{Batch, WriteError, testing::MemoryStorage};
+use trefoil_store::{Batch, Position, WriteError, testing::MemoryStorage};
 
 use crate::{
     access::AccessSettings,
@@ -34,8 +34,8 @@ pub(crate) struct Rig {
     pub(crate) now: u64,
     /// Whether what the log gathers is written at once.
     pub(crate) commits: bool,
-    /// Whether the last batch that was written was synced too.
-    pub(crate) is_synced: bool,
+    /// Up to where the log has what clients did; and what cleaning added to it.
+    logged: (Position, Position),
     /// What the storage had no space for.
     unwritten: Option<(Batch, bool)>,
     segment_size: u32,
@@ -89,7 +89,7 @@ impl Rig {
             clients: Vec::new(),
             now,
             commits: true,
-            is_synced: false,
+            logged: (Position::default(), Position::default()),
             unwritten: None,
             segment_size,
         };
@@ -191,15 +191,25 @@ impl Rig {
         self.try_commit().expect("the storage of this test works")
     }
 
+    /// Whether all that clients did until the last commit is on the disk.
+    pub(crate) fn is_synced(&self) -> bool {
+        self.broker.logs.durable.durable() >= self.logged.0
+    }
+
     /// Writes what the log gathered, on a storage that may fail. What it has no space for is kept for the next time.
     pub(crate) fn try_commit(&mut self) -> Result<bool, WriteError> {
-        let Some((batch, sync)) = self.unwritten.take().or_else(|| self.broker.take_batch()) else {
+        let end = self.broker.logs.durable.end();
+        if end > self.logged.1 {
+            self.logged.0 = end;
+        }
+        let batch = self.unwritten.take().or_else(|| self.broker.take_batch());
+        self.logged.1 = self.broker.logs.durable.end();
+        let Some((batch, sync)) = batch else {
             return Ok(false);
         };
         match self.writers.durable.commit(&batch, sync) {
             Ok(done) => {
                 self.broker.handle_committed(done, self.now);
-                self.is_synced = sync;
                 Ok(true)
             }
             Err(error) => {
