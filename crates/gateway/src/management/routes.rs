@@ -105,7 +105,7 @@ pub(super) fn change_durably<T>(
                 "the change is made, but the disk does not take it",
             ));
         }
-        std::thread::sleep(DURABLE_STEP);
+        std::thread::park_timeout(DURABLE_STEP);
     }
     Ok(done)
 }

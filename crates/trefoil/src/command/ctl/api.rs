@@ -172,7 +172,7 @@ impl Api {
                 Err(fault) if start.elapsed() >= limit => {
                     return Err(Fault::new(Fault::TIMEOUT, fault.message));
                 }
-                _ => std::thread::sleep(Duration::from_millis(100)),
+                _ => std::thread::park_timeout(Duration::from_millis(100)),
             }
         }
     }
