@@ -2,6 +2,8 @@
 
 mod basics;
 mod invariants;
+mod methods;
+mod misuse;
 mod model;
 mod operations;
 pub(super) mod rig;

@@ -176,7 +176,7 @@ impl Play {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, ..ProptestConfig::with_cases(192) })]
+    #![proptest_config(ProptestConfig { max_shrink_iters: 20_000, failure_persistence: None, ..ProptestConfig::with_cases(192) })]
 
     #[test]
     fn nothing_a_client_says_breaks_the_broker(octets in proptest::collection::vec(any::<[u8; STEP]>(), 1..220)) {
