@@ -78,7 +78,7 @@ fn storage(path: &Path) -> Result<Arc<dyn Storage>, BrokerError> {
     }
 }
 
-fn settings(config: &AmqpConfig) -> Result<Settings, BrokerError> {
+pub(super) fn settings(config: &AmqpConfig) -> Result<Settings, BrokerError> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| BrokerError::Seed(io::Error::other(error)))?;
     let half = |at: usize| {

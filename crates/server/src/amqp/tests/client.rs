@@ -26,6 +26,7 @@ impl<T: Read + Write + Send> Stream for T {}
 pub(super) struct Client {
     pub(super) stream: Box<dyn Stream>,
     pub(super) script: testing::Client,
+    confirmed: u64,
 }
 
 impl Client {
@@ -38,6 +39,7 @@ impl Client {
         Self {
             stream: Box::new(stream),
             script: testing::Client::new(),
+            confirmed: 0,
         }
     }
 
@@ -145,18 +147,38 @@ impl Client {
         received.body().unwrap().to_vec()
     }
 
+    /// Waits for this; confirms that come before are noted.
+    #[track_caller]
+    pub(super) fn until(&mut self, id: MethodId) {
+        loop {
+            let received = self.next().expect("the server closed the connection");
+            if received.id() == id {
+                return;
+            }
+            self.note(&received);
+        }
+    }
+
     /// Waits until everything up to the publish of this number is confirmed.
     #[track_caller]
-    pub(super) fn confirmed(&mut self, until: u64) {
-        let mut confirmed = 0;
-        while confirmed < until {
+    pub(super) fn until_confirmed(&mut self, number: u64) {
+        while self.confirmed < number {
             let received = self.expect(MethodId::BASIC_ACK);
-            match received.method() {
-                Method::BasicAck(ack) if ack.multiple => confirmed = ack.delivery_tag,
-                _ => confirmed += 1,
-            }
+            self.note(&received);
         }
-        assert_eq!(confirmed, until);
+        assert_eq!(self.confirmed, number);
+    }
+
+    /// Confirms come in order here: nothing that these tests publish waits for anything else than the log.
+    fn note(&mut self, received: &Received) {
+        match received.method() {
+            Method::BasicAck(ack) if ack.multiple => self.confirmed = ack.delivery_tag,
+            Method::BasicAck(ack) => {
+                self.confirmed += 1;
+                assert_eq!(self.confirmed, ack.delivery_tag);
+            }
+            method => panic!("{method:?}"),
+        }
     }
 }
 

@@ -182,7 +182,7 @@ fn a_stop_tells_clients_and_keeps_what_is_durable() {
     client.confirm();
     client.publish("durable", true, b"kept");
     client.send();
-    client.confirmed(1);
+    client.until_confirmed(1);
     let amqp = server.amqp.clone();
     let stopping = std::thread::spawn(move || amqp.stop(super::client::PATIENCE));
     let close = client.expect(MethodId::CONNECTION_CLOSE);
