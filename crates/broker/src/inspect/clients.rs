@@ -119,7 +119,8 @@ impl Broker {
             channels: u16::try_from(session.channels.iter().flatten().count()).unwrap_or(u16::MAX),
             received_bytes: session.counters.received,
             sent_bytes: session.counters.sent,
-            send_pending_bytes: session.unsent as u64,
+            // Of the others nobody tells when the rest is sent.
+            send_pending_bytes: if session.is_congested { session.unsent as u64 } else { 0 },
             tls,
         }
     }

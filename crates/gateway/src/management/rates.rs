@@ -170,7 +170,8 @@ fn rate(series: &Series, at: usize, value: u64, now: u64) -> f64 {
         .find(old)
         .or(series.samples.front());
     match base {
-        Some(base) if now > base.at => {
+        // What happened in a moment tells nothing.
+        Some(base) if now.saturating_sub(base.at) >= STEP_MS => {
             let change = value as f64 - base.values[at] as f64;
             let rate = change * 1000.0 / (now - base.at) as f64;
             // A thousandth is more than anybody reads.
