@@ -129,7 +129,12 @@ impl Committer {
             let mut next = work;
             while let Some(work) = next {
                 match self.commit(&work) {
-                    Ok(Some((durable, transient))) => next = self.tell(durable, transient),
+                    Ok(Some((durable, transient))) => {
+                        next = self.tell(durable, transient);
+                        // After the confirms are out: files that nobody needs go, the next one is made.
+                        self.durable.tidy();
+                        self.transient.tidy();
+                    }
                     Ok(None) => return,
                     Err(error) => super::give_up("the log cannot be written", &error),
                 }
@@ -162,10 +167,11 @@ impl Committer {
                 return (None, true);
             }
         }
+        self.transient.tidy();
         match self.durable.maintain() {
             Ok(rest) => (self.tell(rest.done, None), rest.again),
             Err(WriteError::Full(_)) => {
-                self.shared.set_disk_full(true);
+                self.shared.set_disk_full(false, true);
                 (self.tell(None, None), false)
             }
             Err(error @ WriteError::Failed(_)) => {
@@ -208,11 +214,11 @@ fn write(
     loop {
         match writer.commit(batch, sync) {
             Ok(done) => {
-                shared.set_disk_full(done.is_low_on_space());
+                shared.set_disk_full(false, done.is_low_on_space());
                 return Ok(Some(done));
             }
             Err(error @ WriteError::Full(_)) => {
-                if shared.set_disk_full(true) {
+                if shared.set_disk_full(true, true) {
                     tracing::error!(%error, "publishers wait until there is space on the disk");
                 }
                 if shared.desk.pause() {
