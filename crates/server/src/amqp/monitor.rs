@@ -6,7 +6,7 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -15,6 +15,9 @@ use super::{After, Shared, mailbox::Letter};
 
 /// How often there is a look, at most. Publishers who come as fast as they can fill some hundred megabytes in the meantime.
 const EVERY_MS: u64 = 500;
+
+/// What a segment of the log takes.
+const SEGMENT: u64 = 64 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -26,10 +29,15 @@ pub(super) struct Monitor {
     /// The disk that counts.
     data: PathBuf,
     due: AtomicU64,
+    /// One look at a time, so that the broker hears the last word last.
+    looking: Mutex<()>,
     memory: AtomicBool,
     disk: AtomicBool,
-    /// The writer had no space.
+    /// A write waits for space.
     pub(super) full: AtomicBool,
+    /// There was no space for the next segment of the log. Known only when something is written, which nothing may be while
+    /// publishers wait: so it counts only while there really is no space for one.
+    pub(super) low: AtomicBool,
     pub(super) used: AtomicU64,
     pub(super) free: AtomicU64,
 }
@@ -41,9 +49,11 @@ impl Monitor {
             disk_free_min: AtomicU64::new(disk_free_min),
             data,
             due: AtomicU64::new(0),
+            looking: Mutex::default(),
             memory: AtomicBool::new(false),
             disk: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            low: AtomicBool::new(false),
             used: AtomicU64::new(0),
             free: AtomicU64::new(u64::MAX),
         }
@@ -78,6 +88,10 @@ impl Monitor {
 /// Looks, and tells the broker what changed.
 pub(super) fn look(shared: &Arc<Shared>, now: u64) {
     let monitor = &shared.monitor;
+    let _looking = monitor
+        .looking
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
     // Before the look: what happens from here on is for the next.
     monitor.due.store(u64::MAX, Ordering::Release);
     let used = resident();
@@ -87,7 +101,8 @@ pub(super) fn look(shared: &Arc<Shared>, now: u64) {
     let high = monitor.memory_high.load(Ordering::Relaxed);
     let memory = high > 0 && used > high;
     let full = monitor.full.load(Ordering::Relaxed);
-    let disk = full || free < monitor.disk_free_min.load(Ordering::Relaxed);
+    let low = monitor.low.load(Ordering::Relaxed) && free < SEGMENT;
+    let disk = full || low || free < monitor.disk_free_min.load(Ordering::Relaxed);
     let memory_changed = monitor.memory.swap(memory, Ordering::Relaxed) != memory;
     let disk_changed = monitor.disk.swap(disk, Ordering::Relaxed) != disk;
     if memory || disk {

@@ -251,13 +251,16 @@ impl Shared {
         }
     }
 
-    /// Whether the committer found the disk full; true if that is news.
-    pub(super) fn set_disk_full(&self, full: bool) -> bool {
-        if self.monitor.full.swap(full, Ordering::AcqRel) == full {
+    /// What the committer found out about the disk: a write waits for space, or the next one may have to. True if that is
+    /// news.
+    pub(super) fn set_disk_full(&self, full: bool, low: bool) -> bool {
+        let was_full = self.monitor.full.swap(full, Ordering::AcqRel);
+        let was_low = self.monitor.low.swap(low, Ordering::AcqRel);
+        if (was_full, was_low) == (full, low) {
             return false;
         }
         self.monitor.look_now();
         self.mailboxes[0].post(Letter::Look);
-        true
+        was_full != full
     }
 }
