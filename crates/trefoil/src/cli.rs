@@ -164,12 +164,16 @@ pub(crate) enum ConfigCommand {
     Show(ConfigFlags),
 }
 
-/// What follows `rabbitmqctl`, if that is what this program was called as, or `trefoil ctl`: its options are rabbitmqctl's
+/// What follows `rabbitmqctl` (or one of its siblings), if that is what this program was called as, or `trefoil ctl`: its options are rabbitmqctl's
 /// and mean other things than ours (`-q`, `--version`, `--help`), so they never meet our parser.
 pub(crate) fn ctl_arguments(arguments: impl Iterator<Item = OsString>) -> Option<Vec<String>> {
     let mut arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let program = arguments.next()?;
-    let is_rabbitmqctl = Path::new(&program).file_stem() == Some(OsStr::new("rabbitmqctl"));
+    let called_as = Path::new(&program).file_stem().and_then(OsStr::to_str);
+    let is_rabbitmqctl = matches!(
+        called_as,
+        Some("rabbitmqctl" | "rabbitmq-diagnostics" | "rabbitmq-queues")
+    );
     if !is_rabbitmqctl && arguments.next()? != "ctl" {
         return None;
     }

@@ -7,6 +7,7 @@
 mod access;
 mod api;
 mod catalog;
+mod health;
 mod help;
 mod lists;
 mod node;

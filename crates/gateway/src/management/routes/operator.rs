@@ -21,9 +21,13 @@ pub(super) fn route(call: &Call<'_>, path: &[&str]) -> Answered {
             call.api.amqp.listen(true);
             Ok(Answer::Done)
         }
+        (["suspend" | "resume"], Verb::Post) => {
+            call.api.amqp.listen(path == ["resume"]);
+            Ok(Answer::Done)
+        }
         (["settings"], Verb::Get) => Ok(Answer::Json(settings(call))),
         (["settings"], Verb::Put) => change(call),
-        (["authenticate" | "stop" | "start"], _) => Err(Refused::method("POST, OPTIONS")),
+        (["authenticate" | "stop" | "start" | "suspend" | "resume"], _) => Err(Refused::method("POST, OPTIONS")),
         (["settings"], _) => Err(Refused::method("HEAD, GET, PUT, OPTIONS")),
         _ => Err(Refused::not_found()),
     }

@@ -1,6 +1,6 @@
 //! Which commands there are.
 
-use super::{Context, Fault, access, lists, node, operations, output::Output, settings};
+use super::{Context, Fault, access, health, lists, node, operations, output::Output, settings};
 
 /// A command.
 pub(super) struct Command {
@@ -84,6 +84,18 @@ pub(super) const COMMANDS: &[Command] = &[
 
     command(MONITORING, "ping", "", "Checks that the broker answers", (0, 0), node::ping),
     command(MONITORING, "status", "", "Shows the state of the broker", (0, 0), node::status),
+    command(MONITORING, "alarms", "", "Shows the alarms that are on", (0, 0), health::alarms),
+    command(MONITORING, "listeners", "", "Shows what listens where", (0, 0), health::listeners),
+    command(MONITORING, "server_version", "", "Shows the version of RabbitMQ that the broker behaves like", (0, 0), health::server_version),
+    command(MONITORING, "is_running", "", "Tells whether the broker accepts connections", (0, 0), health::is_running),
+    command(MONITORING, "check_running", "", "Fails unless the broker accepts connections", (0, 0), health::check_running),
+    command(MONITORING, "check_alarms", "", "Fails if an alarm is on", (0, 0), health::check_alarms),
+    command(MONITORING, "check_local_alarms", "", "Fails if an alarm is on", (0, 0), health::check_alarms),
+    command(MONITORING, "check_virtual_hosts", "", "Fails unless all virtual hosts work", (0, 0), health::check_virtual_hosts),
+    command(MONITORING, "check_port_listener", "<port>", "Fails unless something listens on a port", (1, 1), health::check_port_listener),
+    command(MONITORING, "check_protocol_listener", "<protocol>", "Fails unless a protocol is listened for", (1, 1), health::check_protocol_listener),
+    command(MONITORING, "check_port_connectivity", "", "Fails unless every listener can be connected to", (0, 0), health::check_port_connectivity),
+    command(MONITORING, "list_node_auth_attempt_stats", "", "Shows how many logins were granted and refused", (0, 0), health::list_node_auth_attempt_stats),
     command(MONITORING, "report", "", "Shows state, queues, exchanges, bindings, connections and users in one go", (0, 0), node::report),
     command(MONITORING, "version", "", "Shows the version of this program", (0, 0), node::version),
     command(MONITORING, "list_queues", "[--vhost <vhost>] [--no-table-headers] [<column> ...]", "Lists queues", (0, ANY), lists::list_queues),
@@ -138,6 +150,9 @@ pub(super) const COMMANDS: &[Command] = &[
     command(OPERATIONS, "close_connection", "<connection pid> <explanation>", "Closes a connection", (2, 2), operations::close_connection),
     command(OPERATIONS, "close_all_connections", "[--vhost <vhost>] [--global] [--limit <limit>] <explanation>", "Closes connections", (1, 1), operations::close_all_connections),
     command(OPERATIONS, "close_all_user_connections", "<username> <explanation>", "Closes the connections of a user", (2, 2), operations::close_all_user_connections),
+
+    command(OPERATIONS, "suspend_listeners", "", "Accepts no new connections; those that are there stay", (0, 0), health::suspend_listeners),
+    command(OPERATIONS, "resume_listeners", "", "Accepts connections again", (0, 0), health::resume_listeners),
 
     command(QUEUES, "delete_queue", "<queue> [--if-empty|-e] [--if-unused|-u]", "Deletes a queue", (1, 1), operations::delete_queue),
     command(QUEUES, "purge_queue", "<queue>", "Removes all ready messages of a queue", (1, 1), operations::purge_queue),
