@@ -7,13 +7,16 @@ mod consume;
 mod dead_letter;
 pub(crate) mod delay;
 pub(crate) mod durable;
+mod enqueue;
 mod entities;
 mod failure;
 mod flow;
 mod policies;
 mod publish;
 mod pump;
-pub(crate) mod queues;
+mod queue_bindings;
+pub(crate) mod queue_table;
+mod queues;
 pub(crate) mod random;
 mod recovery;
 mod replies;
@@ -82,7 +85,7 @@ pub struct Broker {
     pub(crate) parameters: Parameters,
     pub(crate) vhosts: Slab<Vhost>,
     pub(crate) vhost_names: HashMap<Arc<str>, VhostId>,
-    pub(crate) queues: queues::Queues,
+    pub(crate) queues: queue_table::Queues,
     pub(crate) clients: Clients,
     pub(crate) logs: Logs,
     /// Where the records of durable entities are.
@@ -119,7 +122,6 @@ pub struct Broker {
     pub(crate) churn: crate::inspect::Churn,
     /// What channels and connections that are gone had counted.
     pub(crate) retired: crate::inspect::Retired,
-    pub(crate) started_at: u64,
     /// Listeners are closed on behalf of an operator.
     pub(crate) is_stopped: bool,
 }

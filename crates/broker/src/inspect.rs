@@ -8,7 +8,8 @@
 mod clients;
 mod queues;
 
-use std::{net::SocketAddr, sync::Arc};
+use core::net::SocketAddr;
+use std::sync::Arc;
 
 use trefoil_amqp::Table;
 

@@ -58,11 +58,6 @@ impl Queue {
     pub(crate) fn keeps(&self) -> bool {
         self.is_durable && self.owner.is_none()
     }
-
-    /// Messages, ready or not.
-    pub(crate) fn total(&self) -> usize {
-        self.ready.len() + self.unacked
-    }
 }
 
 /// A consumer.

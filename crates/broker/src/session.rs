@@ -2,7 +2,11 @@
 
 pub(crate) mod unacked;
 
-use std::{collections::HashMap, collections::VecDeque, net::SocketAddr, sync::Arc};
+use core::net::SocketAddr;
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use trefoil_amqp::{ChannelNumber, Connection, Method};
 use trefoil_store::Position;
@@ -39,11 +43,11 @@ pub struct TlsFacts {
 
 /// What went over a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct ConnectionCounters {
+pub(crate) struct ConnectionCounters {
     /// Bytes read.
-    pub received: u64,
+    pub(crate) received: u64,
     /// Bytes that were handed to the socket.
-    pub sent: u64,
+    pub(crate) sent: u64,
 }
 
 /// A connection.
@@ -121,12 +125,11 @@ pub(crate) struct Channel {
     pub(crate) target: Option<Target>,
     /// Its consumer of `amq.rabbitmq.reply-to`.
     pub(crate) replies: Option<ReplyConsumer>,
-    pub(crate) opened_at: u64,
     pub(crate) counters: MessageCounters,
 }
 
 impl Channel {
-    pub(crate) fn new(number: ChannelNumber, now: u64) -> Self {
+    pub(crate) fn new(number: ChannelNumber) -> Self {
         Self {
             number,
             delivery_tag: 0,
@@ -141,7 +144,6 @@ impl Channel {
             route: None,
             target: None,
             replies: None,
-            opened_at: now,
             counters: MessageCounters::default(),
         }
     }

@@ -1,7 +1,7 @@
 //! What operators do, by management and by `trefoil ctl`.
 //!
 //! What is also an AMQP method is done by that method, in a session that lasts for the one call ([`Broker::perform`]): so
-//! permissions, checks and texts are the same. The rest changes entities and keeps them ([`entities`]). Whoever needs to
+//! permissions, checks and texts are the same. The rest changes entities and keeps them (`entities`, `users`). Whoever needs to
 //! know that a change is on disk asks [`Broker::durable_target`] behind it, and [`Broker::is_durable`] until it is.
 
 mod entities;
@@ -9,11 +9,10 @@ mod import;
 mod messages;
 #[cfg(test)]
 mod tests;
+mod users;
 
-use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr},
-    sync::Arc,
-};
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use trefoil_amqp::{
     ChannelNumber, Connection, Method, ReplyCode, TableRef, encode,
@@ -142,7 +141,7 @@ impl Broker {
         let mut session = Session::new(connection, peer, now);
         session.user = Some(user.name.as_str().into());
         session.vhost = Some(vhost);
-        session.channels = vec![None, Some(Box::new(Channel::new(CHANNEL, now)))];
+        session.channels = vec![None, Some(Box::new(Channel::new(CHANNEL)))];
         self.clients.sessions.insert(session)
     }
 

@@ -162,7 +162,7 @@ impl Broker {
         if session.channels.len() <= place {
             session.channels.resize_with(place + 1, || None);
         }
-        session.channels[place] = Some(Box::new(Channel::new(number, now)));
+        session.channels[place] = Some(Box::new(Channel::new(number)));
         self.churn.channel_created += 1;
         let Some(user) = session.user.clone() else {
             return;

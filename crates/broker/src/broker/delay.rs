@@ -33,13 +33,6 @@ struct Waiting {
 }
 
 impl Delayed {
-    /// How many messages wait for an exchange.
-    pub(crate) fn count(&self, vhost: VhostId, exchange: &str) -> u64 {
-        let of_exchange =
-            |waiting: &&Waiting| waiting.vhost == vhost && *waiting.exchange == *exchange;
-        self.waiting.values().filter(of_exchange).count() as u64
-    }
-
     /// How many wait in the durable log, and how many in the other.
     #[cfg(test)]
     pub(crate) fn counts(&self) -> (u64, u64) {

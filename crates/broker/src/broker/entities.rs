@@ -86,7 +86,8 @@ impl Broker {
             Entity::Parameter(of) => {
                 let vhost = of.vhost.unwrap_or_default();
                 self.parameters
-                    .set(&vhost, &of.component, &of.name, of.value);
+                    .set(&vhost, &of.component, &of.name, of.value)
+                    .map_err(text)?;
             }
             Entity::GlobalParameter(of) => {
                 self.parameters.set_global(&of.name, of.value);

@@ -6,9 +6,7 @@ use trefoil_amqp::{
     ChannelNumber, Method, ReplyCode, Table,
     method::{
         basic,
-        queue::{
-            Bind, BindOk, Declare, DeclareOk, Delete, DeleteOk, Purge, PurgeOk, Unbind, UnbindOk,
-        },
+        queue::{Declare, DeclareOk, Delete, DeleteOk, Purge, PurgeOk},
     },
 };
 
@@ -18,62 +16,11 @@ use crate::{
     arguments::{self, QueueArguments, QueueDeclaration, check_field_equivalent, queue_resource},
     inspect::MessageCounters,
     queue::{Consumers, NEVER, Queue, Ready},
-    routing::{Destination, QueueId},
+    routing::QueueId,
     session::Settle,
     slab::Key,
     vhost::VhostId,
 };
-
-/// Queues by their numbers.
-#[derive(Debug, Default)]
-pub(crate) struct Queues {
-    places: Vec<Option<Box<Queue>>>,
-    free: Vec<QueueId>,
-}
-
-impl Queues {
-    pub(crate) fn get(&self, id: QueueId) -> Option<&Queue> {
-        self.places.get(id.0 as usize)?.as_deref()
-    }
-
-    pub(crate) fn get_mut(&mut self, id: QueueId) -> Option<&mut Queue> {
-        self.places.get_mut(id.0 as usize)?.as_deref_mut()
-    }
-
-    pub(crate) fn insert(&mut self, queue: Queue) -> QueueId {
-        if let Some(id) = self.free.pop() {
-            self.places[id.0 as usize] = Some(Box::new(queue));
-            return id;
-        }
-        let id = QueueId(
-            u32::try_from(self.places.len()).expect("memory ends before four billion queues"),
-        );
-        self.places.push(Some(Box::new(queue)));
-        id
-    }
-
-    pub(crate) fn remove(&mut self, id: QueueId) -> Option<Box<Queue>> {
-        let queue = self.places.get_mut(id.0 as usize)?.take()?;
-        self.free.push(id);
-        Some(queue)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.places.len() - self.free.len()
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (QueueId, &Queue)> {
-        (0..)
-            .zip(&self.places)
-            .filter_map(|(id, queue)| Some((QueueId(id), queue.as_deref()?)))
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (QueueId, &mut Queue)> {
-        (0..)
-            .zip(&mut self.places)
-            .filter_map(|(id, queue)| Some((QueueId(id), queue.as_deref_mut()?)))
-    }
-}
 
 impl Broker {
     /// The queue of this name, for a session that may use it.
@@ -372,90 +319,6 @@ impl Broker {
             host.topology.add_queue(&name, id);
         }
         id
-    }
-
-    /// `queue.bind`.
-    pub(super) fn handle_queue_bind(
-        &mut self,
-        session: Key,
-        number: ChannelNumber,
-        bind: &Bind<'_>,
-    ) -> Result<(), Failure> {
-        let table = table(&bind.arguments)?;
-        let (vhost, name, key) = self.bound_names(session, number, bind.queue, bind.routing_key)?;
-        let waits = self.bind_queue(session, vhost, &name, bind.exchange, &key, table, true)?;
-        if !bind.no_wait {
-            self.answer_when_durable(session, number, &Method::QueueBindOk(BindOk {}), waits);
-        }
-        Ok(())
-    }
-
-    /// `queue.unbind`.
-    pub(super) fn handle_queue_unbind(
-        &mut self,
-        session: Key,
-        number: ChannelNumber,
-        unbind: &Unbind<'_>,
-    ) -> Result<(), Failure> {
-        let table = table(&unbind.arguments)?;
-        let (vhost, name, key) =
-            self.bound_names(session, number, unbind.queue, unbind.routing_key)?;
-        let waits = self.bind_queue(session, vhost, &name, unbind.exchange, &key, table, false)?;
-        self.answer_when_durable(session, number, &Method::QueueUnbindOk(UnbindOk {}), waits);
-        Ok(())
-    }
-
-    /// An empty queue name is the last queue, and then an empty key is that queue's name.
-    fn bound_names(
-        &mut self,
-        session: Key,
-        number: ChannelNumber,
-        queue: &str,
-        key: &str,
-    ) -> Result<(VhostId, Arc<str>, Arc<str>), Failure> {
-        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
-        if queue.starts_with(REPLY_TO) {
-            let text = "cannot bind or unbind to a volatile (direct reply-to) queue";
-            return Err(Failure::channel(ReplyCode::AccessRefused, text));
-        }
-        let name = self.queue_name(session, number, queue)?;
-        let key = if queue.is_empty() && key.is_empty() {
-            Arc::clone(&name)
-        } else {
-            key.into()
-        };
-        Ok((vhost, name, key))
-    }
-
-    /// Adds or removes a binding of a queue. Whether the answer has to wait for the disk.
-    #[expect(clippy::too_many_arguments, reason = "the parts of a binding")]
-    fn bind_queue(
-        &mut self,
-        session: Key,
-        vhost: VhostId,
-        name: &str,
-        exchange: &str,
-        key: &str,
-        table: Table,
-        is_added: bool,
-    ) -> Result<bool, Failure> {
-        let exchange = strip(exchange);
-        self.check(session, vhost, ResourceKind::Queue, name, Permission::Write)?;
-        self.check_source(session, vhost, &exchange, key)?;
-        let topology = &self.vhost(vhost).topology;
-        let is_missing =
-            topology.exchange_id(&exchange).is_none() || topology.queue_id(name).is_none();
-        if !is_added && is_missing {
-            // What is not there is not bound.
-            return Ok(false);
-        }
-        let source = self.find_exchange(vhost, &exchange)?;
-        let id = self.find_queue(session, vhost, name)?;
-        if is_added {
-            self.add_binding(vhost, source, Destination::Queue(id), key, table)
-        } else {
-            self.remove_binding(vhost, source, Destination::Queue(id), key, &table)
-        }
     }
 
     /// `queue.purge`.

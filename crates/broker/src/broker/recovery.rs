@@ -287,7 +287,7 @@ impl Broker {
             parameters: crate::access::Parameters::default(),
             vhosts: Slab::default(),
             vhost_names: HashMap::new(),
-            queues: super::queues::Queues::default(),
+            queues: super::queue_table::Queues::default(),
             clients: crate::clients::Clients::default(),
             logs: Logs {
                 durable,
@@ -317,7 +317,6 @@ impl Broker {
             counters: Default::default(),
             churn: Default::default(),
             retired: Default::default(),
-            started_at: now,
             is_stopped: false,
             settings,
         };

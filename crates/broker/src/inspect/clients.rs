@@ -120,7 +120,11 @@ impl Broker {
             received_bytes: session.counters.received,
             sent_bytes: session.counters.sent,
             // Of the others nobody tells when the rest is sent.
-            send_pending_bytes: if session.is_congested { session.unsent as u64 } else { 0 },
+            send_pending_bytes: if session.is_congested {
+                session.unsent as u64
+            } else {
+                0
+            },
             tls,
         }
     }

@@ -63,10 +63,6 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn len(&self) -> usize {
-        self.len
-    }
-
     pub(crate) fn front(&self) -> Option<&Entry> {
         self.blocks.front()?.front()
     }
@@ -189,10 +185,6 @@ impl Ready {
     /// Bytes of bodies.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
-    }
-
-    pub(crate) fn priority_max(&self) -> u8 {
-        u8::try_from(self.lines.len() - 1).unwrap_or(u8::MAX)
     }
 
     pub(crate) fn insert(&mut self, entry: Entry) {
