@@ -14,6 +14,7 @@ mod flow;
 mod policies;
 mod publish;
 mod pump;
+mod purge;
 mod queue_bindings;
 pub(crate) mod queue_table;
 mod queues;

@@ -6,7 +6,7 @@ use trefoil_amqp::{
     ChannelNumber, Method, ReplyCode, Table,
     method::{
         basic,
-        queue::{Declare, DeclareOk, Delete, DeleteOk, Purge, PurgeOk},
+        queue::{Declare, DeclareOk, Delete, DeleteOk},
     },
 };
 
@@ -17,7 +17,6 @@ use crate::{
     inspect::MessageCounters,
     queue::{Consumers, NEVER, Queue, Ready},
     routing::QueueId,
-    session::Settle,
     slab::Key,
     vhost::VhostId,
 };
@@ -321,39 +320,6 @@ impl Broker {
         id
     }
 
-    /// `queue.purge`.
-    pub(super) fn handle_purge(
-        &mut self,
-        session: Key,
-        number: ChannelNumber,
-        purge: &Purge<'_>,
-        now: u64,
-    ) -> Result<(), Failure> {
-        let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
-        let name = self.queue_name(session, number, purge.queue)?;
-        self.check(session, vhost, ResourceKind::Queue, &name, Permission::Read)?;
-        let id = self.find_queue(session, vhost, &name)?;
-        let message_count = self.purge_queue(id, now);
-        if !purge.no_wait {
-            self.answer(
-                session,
-                number,
-                &Method::QueuePurgeOk(PurgeOk { message_count }),
-            );
-        }
-        Ok(())
-    }
-
-    /// Takes everything that is ready out of a queue.
-    pub(crate) fn purge_queue(&mut self, id: QueueId, _now: u64) -> u32 {
-        let mut count = 0;
-        while let Some(entry) = self.queues.get_mut(id).and_then(|queue| queue.ready.pop()) {
-            self.discard(id, &entry);
-            count += 1;
-        }
-        count
-    }
-
     /// `queue.delete`.
     pub(super) fn handle_queue_delete(
         &mut self,
@@ -481,15 +447,6 @@ impl Broker {
             state.send(consumer.channel, &Method::BasicCancel(cancel));
             self.clients.touch(consumer.session);
         }
-    }
-
-    /// Puts all deliveries of a channel back where they were.
-    pub(super) fn requeue_channel(&mut self, session: Key, number: ChannelNumber, now: u64) {
-        let Some(channel) = self.clients.channel(session, number) else {
-            return;
-        };
-        let deliveries = channel.unacked.take_up_to(0);
-        self.settle_all(session, number, &deliveries, Settle::Requeue, now);
     }
 }
 

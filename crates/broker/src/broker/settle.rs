@@ -138,6 +138,15 @@ impl Broker {
         self.after_insert(delivery.queue, now);
     }
 
+    /// Puts all deliveries of a channel back where they were.
+    pub(super) fn requeue_channel(&mut self, session: Key, number: ChannelNumber, now: u64) {
+        let Some(channel) = self.clients.channel(session, number) else {
+            return;
+        };
+        let deliveries = channel.unacked.take_up_to(0);
+        self.settle_all(session, number, &deliveries, Settle::Requeue, now);
+    }
+
     /// `basic.recover` with requeue.
     pub(super) fn handle_recover(
         &mut self,
