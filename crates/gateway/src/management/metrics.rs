@@ -55,60 +55,19 @@ fn escape(text: &str) -> String {
 /// A number of queues.
 type OfQueue = (&'static str, &'static str, fn(&QueueView) -> u64);
 
+#[rustfmt::skip] // a table
 const QUEUE: &[OfQueue] = &[
-    (
-        "rabbitmq_queue_messages_ready",
-        "Messages ready to be delivered to consumers",
-        |q| q.depth.ready,
-    ),
-    (
-        "rabbitmq_queue_messages_unacked",
-        "Messages delivered to consumers but not yet acknowledged",
-        |q| q.depth.unacknowledged,
-    ),
-    (
-        "rabbitmq_queue_messages",
-        "Sum of ready and unacknowledged messages - total queue depth",
-        |q| q.depth.ready + q.depth.unacknowledged,
-    ),
-    (
-        "rabbitmq_queue_messages_ready_bytes",
-        "Size in bytes of ready messages",
-        |q| q.depth.ready_bytes,
-    ),
-    (
-        "rabbitmq_queue_messages_unacked_bytes",
-        "Size in bytes of all unacknowledged messages",
-        |q| q.depth.unacknowledged_bytes,
-    ),
-    (
-        "rabbitmq_queue_messages_bytes",
-        "Size in bytes of ready and unacknowledged messages",
-        |q| q.depth.ready_bytes + q.depth.unacknowledged_bytes,
-    ),
-    (
-        "rabbitmq_queue_messages_persistent",
-        "Persistent messages",
-        |q| q.depth.persistent,
-    ),
-    (
-        "rabbitmq_queue_messages_persistent_bytes",
-        "Size in bytes of persistent messages",
-        |q| q.depth.persistent_bytes,
-    ),
-    ("rabbitmq_queue_consumers", "Consumers on a queue", |q| {
-        q.consumers.into()
-    }),
-    (
-        "rabbitmq_queue_process_memory_bytes",
-        "Memory in bytes used by the queue",
-        |q| q.memory,
-    ),
-    (
-        "rabbitmq_queue_messages_published_total",
-        "Total number of messages published to queues",
-        |q| q.messages.publish,
-    ),
+    ("rabbitmq_queue_messages_ready", "Messages that wait for a consumer", |q| q.depth.ready),
+    ("rabbitmq_queue_messages_unacked", "Messages that consumers have and did not acknowledge", |q| q.depth.unacknowledged),
+    ("rabbitmq_queue_messages", "Messages in queues, whether consumers have them or not", |q| q.depth.ready + q.depth.unacknowledged),
+    ("rabbitmq_queue_messages_ready_bytes", "Bytes of the messages that wait", |q| q.depth.ready_bytes),
+    ("rabbitmq_queue_messages_unacked_bytes", "Bytes of the messages that consumers have", |q| q.depth.unacknowledged_bytes),
+    ("rabbitmq_queue_messages_bytes", "Bytes of all messages in queues", |q| q.depth.ready_bytes + q.depth.unacknowledged_bytes),
+    ("rabbitmq_queue_messages_persistent", "Messages that survive a restart", |q| q.depth.persistent),
+    ("rabbitmq_queue_messages_persistent_bytes", "Bytes of the messages that survive a restart", |q| q.depth.persistent_bytes),
+    ("rabbitmq_queue_consumers", "Consumers of queues", |q| q.consumers.into()),
+    ("rabbitmq_queue_process_memory_bytes", "Bytes of memory that queues take, about", |q| q.memory),
+    ("rabbitmq_queue_messages_published_total", "Messages that went into queues", |q| q.messages.publish),
 ];
 
 /// A counter of channels, under its name there and as a total over the broker.
@@ -119,73 +78,19 @@ type OfMessages = (
     fn(&MessageCounters) -> u64,
 );
 
+#[rustfmt::skip] // a table
 const MESSAGES: &[OfMessages] = &[
-    (
-        "messages_published_total",
-        "messages_received_total",
-        "Total number of messages published",
-        |m| m.publish,
-    ),
-    (
-        "messages_confirmed_total",
-        "messages_confirmed_total",
-        "Total number of messages confirmed to publishers",
-        |m| m.confirm,
-    ),
-    (
-        "messages_unroutable_returned_total",
-        "messages_unroutable_returned_total",
-        "Total number of mandatory messages that could not be routed and were returned",
-        |m| m.return_unroutable,
-    ),
-    (
-        "messages_unroutable_dropped_total",
-        "messages_unroutable_dropped_total",
-        "Total number of messages that could not be routed and were dropped",
-        |m| m.drop_unroutable,
-    ),
-    (
-        "get_ack_total",
-        "messages_delivered_get_manual_ack_total",
-        "Total number of messages fetched with basic.get in manual acknowledgement mode",
-        |m| m.get,
-    ),
-    (
-        "get_total",
-        "messages_delivered_get_auto_ack_total",
-        "Total number of messages fetched with basic.get in automatic acknowledgement mode",
-        |m| m.get_no_ack,
-    ),
-    (
-        "messages_delivered_ack_total",
-        "messages_delivered_consume_manual_ack_total",
-        "Total number of messages delivered to consumers in manual acknowledgement mode",
-        |m| m.deliver,
-    ),
-    (
-        "messages_delivered_total",
-        "messages_delivered_consume_auto_ack_total",
-        "Total number of messages delivered to consumers in automatic acknowledgement mode",
-        |m| m.deliver_no_ack,
-    ),
-    (
-        "messages_redelivered_total",
-        "messages_redelivered_total",
-        "Total number of messages redelivered to consumers",
-        |m| m.redeliver,
-    ),
-    (
-        "messages_acked_total",
-        "messages_acknowledged_total",
-        "Total number of messages acknowledged by consumers",
-        |m| m.ack,
-    ),
-    (
-        "get_empty_total",
-        "messages_get_empty_total",
-        "Total number of times basic.get operations fetched no message",
-        |m| m.get_empty,
-    ),
+    ("messages_published_total", "messages_received_total", "Messages that clients published", |m| m.publish),
+    ("messages_confirmed_total", "messages_confirmed_total", "Messages that were confirmed to publishers", |m| m.confirm),
+    ("messages_unroutable_returned_total", "messages_unroutable_returned_total", "Messages that no queue took and that went back", |m| m.return_unroutable),
+    ("messages_unroutable_dropped_total", "messages_unroutable_dropped_total", "Messages that no queue took and that nobody wanted back", |m| m.drop_unroutable),
+    ("get_ack_total", "messages_delivered_get_manual_ack_total", "Messages that were fetched, to be acknowledged", |m| m.get),
+    ("get_total", "messages_delivered_get_auto_ack_total", "Messages that were fetched and are done", |m| m.get_no_ack),
+    ("messages_delivered_ack_total", "messages_delivered_consume_manual_ack_total", "Messages that were delivered, to be acknowledged", |m| m.deliver),
+    ("messages_delivered_total", "messages_delivered_consume_auto_ack_total", "Messages that were delivered and are done", |m| m.deliver_no_ack),
+    ("messages_redelivered_total", "messages_redelivered_total", "Messages that were delivered again", |m| m.redeliver),
+    ("messages_acked_total", "messages_acknowledged_total", "Messages that were acknowledged", |m| m.ack),
+    ("get_empty_total", "messages_get_empty_total", "Fetches that found nothing", |m| m.get_empty),
 ];
 
 /// Counters that say the type of queue too.
@@ -225,7 +130,10 @@ fn whole(api: &Api, page: &mut Page) {
     let (memory_high, _) = api.amqp.memory();
     let (disk_free_min, disk_free) = api.amqp.disk();
     let config = &api.config;
-    page.head("rabbitmq_build_info", "RabbitMQ & Erlang/OTP version info");
+    page.head(
+        "rabbitmq_build_info",
+        "What this is, and which RabbitMQ it behaves like",
+    );
     let version = config.rabbitmq_version.as_str();
     page.labelled(
         "rabbitmq_build_info",
@@ -236,10 +144,7 @@ fn whole(api: &Api, page: &mut Page) {
         ],
         1,
     );
-    page.head(
-        "rabbitmq_identity_info",
-        "RabbitMQ node & cluster identity info",
-    );
+    page.head("rabbitmq_identity_info", "Who this is");
     page.labelled(
         "rabbitmq_identity_info",
         &[
@@ -249,154 +154,40 @@ fn whole(api: &Api, page: &mut Page) {
         1,
     );
     let (totals, churn) = (&view.totals, &view.churn);
-    for (name, help, value) in [
-        (
-            "rabbitmq_connections",
-            "Connections currently open",
-            totals.connections,
-        ),
-        (
-            "rabbitmq_channels",
-            "Channels currently open",
-            totals.channels,
-        ),
-        (
-            "rabbitmq_consumers",
-            "Consumers currently connected",
-            totals.consumers,
-        ),
-        ("rabbitmq_queues", "Queues available", totals.queues),
-        (
-            "rabbitmq_connections_opened_total",
-            "Total number of connections opened",
-            churn.connection_created,
-        ),
-        (
-            "rabbitmq_connections_closed_total",
-            "Total number of connections closed or terminated",
-            churn.connection_closed,
-        ),
-        (
-            "rabbitmq_channels_opened_total",
-            "Total number of channels opened",
-            churn.channel_created,
-        ),
-        (
-            "rabbitmq_channels_closed_total",
-            "Total number of channels closed",
-            churn.channel_closed,
-        ),
-        (
-            "rabbitmq_queues_declared_total",
-            "Total number of queues declared",
-            churn.queue_declared,
-        ),
-        (
-            "rabbitmq_queues_created_total",
-            "Total number of queues created",
-            churn.queue_created,
-        ),
-        (
-            "rabbitmq_queues_deleted_total",
-            "Total number of queues deleted",
-            churn.queue_deleted,
-        ),
-        (
-            "rabbitmq_alarms_memory_used_watermark",
-            "is 1 if VM memory watermark alarm is in effect",
-            view.alarms.memory.into(),
-        ),
-        (
-            "rabbitmq_alarms_free_disk_space_watermark",
-            "is 1 if free disk space watermark alarm is in effect",
-            view.alarms.disk.into(),
-        ),
-        (
-            "rabbitmq_alarms_file_descriptor_limit",
-            "is 1 if file descriptor limit alarm is in effect",
-            0,
-        ),
-        (
-            "rabbitmq_process_resident_memory_bytes",
-            "Memory used in bytes",
-            node::resident(),
-        ),
-        (
-            "rabbitmq_resident_memory_limit_bytes",
-            "Memory high watermark in bytes",
-            memory_high,
-        ),
-        (
-            "rabbitmq_process_open_fds",
-            "Open file descriptors",
-            node::descriptors(),
-        ),
-        (
-            "rabbitmq_process_max_fds",
-            "Open file descriptors limit",
-            node::descriptors_max(),
-        ),
-        (
-            "rabbitmq_process_open_tcp_sockets",
-            "Open TCP sockets",
-            totals.connections,
-        ),
-        (
-            "rabbitmq_disk_space_available_bytes",
-            "Disk space available in bytes",
-            disk_free,
-        ),
-        (
-            "rabbitmq_disk_space_available_limit_bytes",
-            "Free disk space low watermark in bytes",
-            disk_free_min,
-        ),
-        (
-            "rabbitmq_connection_incoming_bytes_total",
-            "Total number of bytes received on connections",
-            view.received_bytes,
-        ),
-        (
-            "rabbitmq_connection_outgoing_bytes_total",
-            "Total number of bytes sent on connections",
-            view.sent_bytes,
-        ),
-        (
-            "rabbitmq_auth_attempts_total",
-            "Total number of authentication attempts",
-            view.logins + view.logins_refused,
-        ),
-        (
-            "rabbitmq_auth_attempts_succeeded_total",
-            "Total number of successful authentication attempts",
-            view.logins,
-        ),
-        (
-            "rabbitmq_auth_attempts_failed_total",
-            "Total number of failed authentication attempts",
-            view.logins_refused,
-        ),
-        (
-            "rabbitmq_channel_consumers",
-            "Consumers on channels",
-            totals.consumers,
-        ),
-        (
-            "rabbitmq_channel_messages_unacked",
-            "Delivered but not yet acknowledged messages",
-            view.depth.unacknowledged,
-        ),
-        (
-            "rabbitmq_channel_messages_unconfirmed",
-            "Published but not yet confirmed messages",
-            channels.iter().map(|channel| channel.unconfirmed).sum(),
-        ),
-        (
-            "rabbitmq_channel_messages_uncommitted",
-            "Messages received in a transaction but not yet committed",
-            channels.iter().map(|channel| channel.uncommitted).sum(),
-        ),
-    ] {
+    #[rustfmt::skip] // a table
+    let numbers = [
+        ("rabbitmq_connections", "Connections that are open", totals.connections),
+        ("rabbitmq_channels", "Channels that are open", totals.channels),
+        ("rabbitmq_consumers", "Consumers there are", totals.consumers),
+        ("rabbitmq_queues", "Queues there are", totals.queues),
+        ("rabbitmq_connections_opened_total", "Connections that were opened", churn.connection_created),
+        ("rabbitmq_connections_closed_total", "Connections that ended", churn.connection_closed),
+        ("rabbitmq_channels_opened_total", "Channels that were opened", churn.channel_created),
+        ("rabbitmq_channels_closed_total", "Channels that ended", churn.channel_closed),
+        ("rabbitmq_queues_declared_total", "Declares of queues", churn.queue_declared),
+        ("rabbitmq_queues_created_total", "Queues that were made", churn.queue_created),
+        ("rabbitmq_queues_deleted_total", "Queues that were deleted", churn.queue_deleted),
+        ("rabbitmq_alarms_memory_used_watermark", "1 while publishers wait for memory", view.alarms.memory.into()),
+        ("rabbitmq_alarms_free_disk_space_watermark", "1 while publishers wait for the disk", view.alarms.disk.into()),
+        ("rabbitmq_alarms_file_descriptor_limit", "Always 0: there is no such alarm", 0),
+        ("rabbitmq_process_resident_memory_bytes", "Bytes of this process in memory", node::resident()),
+        ("rabbitmq_resident_memory_limit_bytes", "Bytes of memory above which publishers wait", memory_high),
+        ("rabbitmq_process_open_fds", "Files that are open", node::descriptors()),
+        ("rabbitmq_process_max_fds", "Files that may be open", node::descriptors_max()),
+        ("rabbitmq_process_open_tcp_sockets", "Sockets of clients", totals.connections),
+        ("rabbitmq_disk_space_available_bytes", "Bytes that are free on the disk", disk_free),
+        ("rabbitmq_disk_space_available_limit_bytes", "Bytes of free disk below which publishers wait", disk_free_min),
+        ("rabbitmq_connection_incoming_bytes_total", "Bytes that clients sent", view.received_bytes),
+        ("rabbitmq_connection_outgoing_bytes_total", "Bytes that clients were sent", view.sent_bytes),
+        ("rabbitmq_auth_attempts_total", "Logins that were tried", view.logins + view.logins_refused),
+        ("rabbitmq_auth_attempts_succeeded_total", "Logins that were granted", view.logins),
+        ("rabbitmq_auth_attempts_failed_total", "Logins that were refused", view.logins_refused),
+        ("rabbitmq_channel_consumers", "Consumers of channels", totals.consumers),
+        ("rabbitmq_channel_messages_unacked", "Deliveries that are not acknowledged", view.depth.unacknowledged),
+        ("rabbitmq_channel_messages_unconfirmed", "Publishes that are not confirmed", channels.iter().map(|channel| channel.unconfirmed).sum()),
+        ("rabbitmq_channel_messages_uncommitted", "Publishes of open transactions", channels.iter().map(|channel| channel.uncommitted).sum()),
+    ];
+    for (name, help, value) in numbers {
         page.one(name, help, value);
     }
     for (own, global, help, value) in MESSAGES {
@@ -416,7 +207,7 @@ fn whole(api: &Api, page: &mut Page) {
             false => page.labelled(&name, &[("protocol", "amqp091")], value),
         }
     }
-    page.head("rabbitmq_global_consumers", "Current number of consumers");
+    page.head("rabbitmq_global_consumers", "Consumers there are");
     page.labelled(
         "rabbitmq_global_consumers",
         &[("protocol", "amqp091")],
@@ -472,7 +263,7 @@ fn objects(api: &Api, page: &mut Page) {
         .with(|broker, _| (broker.exchange_views(None), broker.connection_views()));
     page.head(
         "rabbitmq_exchange_messages_published_in_total",
-        "Total number of messages published into an exchange",
+        "Messages that came into an exchange",
     );
     for view in &exchanges {
         let labels = [("vhost", &*view.vhost), ("exchange", &*view.name)];
@@ -484,7 +275,7 @@ fn objects(api: &Api, page: &mut Page) {
     }
     page.head(
         "rabbitmq_exchange_messages_published_out_total",
-        "Total number of messages published out of an exchange",
+        "Messages that an exchange gave to queues",
     );
     for view in &exchanges {
         let labels = [("vhost", &*view.vhost), ("exchange", &*view.name)];
@@ -494,7 +285,7 @@ fn objects(api: &Api, page: &mut Page) {
             view.messages.publish_out,
         );
     }
-    page.head("rabbitmq_connection_channels", "Channels on a connection");
+    page.head("rabbitmq_connection_channels", "Channels of a connection");
     for view in &connections {
         let labels = [
             ("connection", &*view.name),

@@ -124,12 +124,12 @@ pub(super) fn document(api: &Api) -> Value {
         "net_ticktime": 0,
         "exchange_types": exchange_types(),
         "auth_mechanisms": [
-            {"name": "PLAIN", "description": "SASL PLAIN authentication mechanism", "enabled": true},
-            {"name": "AMQPLAIN", "description": "QPid AMQPLAIN mechanism", "enabled": true},
+            {"name": "PLAIN", "description": "Name and password", "enabled": true},
+            {"name": "AMQPLAIN", "description": "Name and password in a field table", "enabled": true},
         ],
         "applications": [
             application("rabbit", &format!("{} in the place of RabbitMQ", config.product.0)),
-            application("rabbitmq_management", "RabbitMQ Management Console"),
+            application("rabbitmq_management", "The management API"),
         ],
         // What works as if the plugin were there.
         "enabled_plugins": [

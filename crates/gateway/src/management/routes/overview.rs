@@ -21,31 +21,25 @@ pub(super) fn whoami(call: &Call<'_>) -> Answered {
 /// Exchange types, as documents have them.
 pub(in crate::management) fn exchange_types() -> Value {
     let types = [
+        ("direct", "Routes by the whole key"),
+        ("fanout", "Routes to all"),
+        ("headers", "Routes by headers"),
+        ("topic", "Routes by patterns of words"),
         (
-            "direct",
-            "AMQP direct exchange, as per the AMQP specification",
+            "x-consistent-hash",
+            "Spreads by a hash, evenly when queues come and go",
         ),
-        (
-            "fanout",
-            "AMQP fanout exchange, as per the AMQP specification",
-        ),
-        (
-            "headers",
-            "AMQP headers exchange, as per the AMQP specification",
-        ),
-        (
-            "topic",
-            "AMQP topic exchange, as per the AMQP specification",
-        ),
-        ("x-consistent-hash", "Consistent Hashing Exchange"),
-        ("x-modulus-hash", "Modulus Hashing Exchange"),
-        ("x-random", "Random Exchange"),
+        ("x-modulus-hash", "Spreads by a hash over what is bound"),
+        ("x-random", "Routes to one of what is bound"),
         (
             "x-local-random",
-            "Picks one random local binding (queue) to route via (to).",
+            "Routes to one of what is bound on this node",
         ),
-        ("x-recent-history", "Recent History Exchange"),
-        ("x-delayed-message", "Delayed Message Exchange."),
+        (
+            "x-recent-history",
+            "Routes to all, and tells newcomers the last messages",
+        ),
+        ("x-delayed-message", "Routes later"),
     ];
     types
         .iter()
@@ -152,68 +146,32 @@ pub(super) fn cluster_name(call: &Call<'_>) -> Answered {
 }
 
 /// Flags of RabbitMQ that say what this broker does too.
-const FEATURE_FLAGS: &[(&str, &str)] = &[
-    (
-        "classic_mirrored_queue_version",
-        "Support setting version for classic mirrored queues",
-    ),
-    (
-        "classic_queue_type_delivery_support",
-        "Bug fix for classic queue deliveries using mixed versions",
-    ),
-    (
-        "detailed_queues_endpoint",
-        "Add a detailed queues HTTP API endpoint",
-    ),
-    (
-        "direct_exchange_routing_v2",
-        "v2 direct exchange routing implementation",
-    ),
-    (
-        "drop_unroutable_metric",
-        "Count unroutable publishes to be dropped in stats",
-    ),
-    (
-        "empty_basic_get_metric",
-        "Count AMQP `basic.get` on empty queues in stats",
-    ),
-    ("feature_flags_v2", "Feature flags subsystem V2"),
-    (
-        "implicit_default_bindings",
-        "Default bindings are now implicit, instead of being stored in the database",
-    ),
-    (
-        "listener_records_in_ets",
-        "Store listener records in ETS instead of Mnesia",
-    ),
-    ("maintenance_mode_status", "Maintenance mode status"),
-    ("message_containers", "Message containers."),
-    ("quorum_queue", "Support queues of type `quorum`"),
-    (
-        "rabbitmq_4.0.0",
-        "Allows rolling upgrades from 3.13.x to 4.0.x",
-    ),
-    ("rabbitmq_4.1.0", "Allows rolling upgrades to 4.1.x"),
-    ("rabbitmq_4.2.0", "Allows rolling upgrades to 4.2.x"),
-    ("stream_queue", "Support queues of type `stream`"),
-    (
-        "tracking_records_in_ets",
-        "Store tracking records in ETS instead of Mnesia",
-    ),
-    (
-        "user_limits",
-        "Configure connection and channel limits for a user",
-    ),
-    (
-        "virtual_host_metadata",
-        "Virtual host metadata (description, tags, etc)",
-    ),
+const FEATURE_FLAGS: &[&str] = &[
+    "classic_mirrored_queue_version",
+    "classic_queue_type_delivery_support",
+    "detailed_queues_endpoint",
+    "direct_exchange_routing_v2",
+    "drop_unroutable_metric",
+    "empty_basic_get_metric",
+    "feature_flags_v2",
+    "implicit_default_bindings",
+    "listener_records_in_ets",
+    "maintenance_mode_status",
+    "message_containers",
+    "quorum_queue",
+    "rabbitmq_4.0.0",
+    "rabbitmq_4.1.0",
+    "rabbitmq_4.2.0",
+    "stream_queue",
+    "tracking_records_in_ets",
+    "user_limits",
+    "virtual_host_metadata",
 ];
 
 pub(super) fn feature_flags(_: &Call<'_>) -> Answered {
-    let flags = FEATURE_FLAGS.iter().map(|(name, description)| {
+    let flags = FEATURE_FLAGS.iter().map(|name| {
         json!({
-            "name": name, "desc": description, "doc_url": "", "state": "enabled", "stability": "stable", "provided_by": "rabbit",
+            "name": name, "desc": "It is as if it were on", "doc_url": "", "state": "enabled", "stability": "stable", "provided_by": "rabbit",
         })
     });
     Ok(Answer::Json(flags.collect()))
@@ -224,7 +182,7 @@ pub(super) fn enable_feature_flag(call: &Call<'_>, name: &str) -> Answered {
     if call.verb() != Verb::Put {
         return Err(Refused::method("PUT, OPTIONS"));
     }
-    match FEATURE_FLAGS.iter().any(|(known, _)| *known == name) {
+    match FEATURE_FLAGS.contains(&name) {
         true => Ok(Answer::Done),
         false => Err(Refused::bad_request("unsupported")),
     }
@@ -232,15 +190,18 @@ pub(super) fn enable_feature_flag(call: &Call<'_>, name: &str) -> Answered {
 
 /// What RabbitMQ wants to be rid of, and this broker keeps.
 const DEPRECATED: &[(&str, &str)] = &[
-    ("global_qos", "The use of global QoS is deprecated"),
+    ("global_qos", "Prefetch limits of a whole channel"),
     (
         "transient_nonexcl_queues",
-        "Transient non-exclusive queues are deprecated",
+        "Queues that are neither durable nor exclusive",
     ),
-    ("queue_master_locator", "queue-master-locator is deprecated"),
+    (
+        "queue_master_locator",
+        "The argument that says on which node a queue is to be",
+    ),
     (
         "management_metrics_collection",
-        "Metrics collection in the management plugin is deprecated",
+        "Rates and counters in the management API",
     ),
 ];
 
