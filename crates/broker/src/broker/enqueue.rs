@@ -76,7 +76,12 @@ impl Broker {
         let (at, flags) = logs.keep(record, &[uid], 1, message);
         let entry = entry(at, record, flags, message);
         match consumer {
-            Some(key) => clients.deliver(queue, id, key, false, Some(entry), message, now),
+            Some(key) => {
+                clients.deliver(queue, id, key, false, Some(entry), message, now);
+                if queue.settings.consumer_timeout_ms.is_some() {
+                    self.watch_deliveries(id, now);
+                }
+            }
             None => {
                 queue.ready.insert(entry);
                 self.after_insert(id, now);
@@ -214,6 +219,8 @@ impl Broker {
                     clients.deliver(queue, *id, key, false, kept, message, now);
                     if no_ack {
                         self.discard(*id, &entry);
+                    } else {
+                        self.watch_deliveries(*id, now);
                     }
                 }
                 None => {

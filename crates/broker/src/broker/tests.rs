@@ -1,7 +1,11 @@
 //! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
 
 mod basics;
+mod confirms;
+mod consumers;
+mod dead_letter;
 mod invariants;
+mod limits;
 mod methods;
 mod misuse;
 mod model;

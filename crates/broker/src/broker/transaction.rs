@@ -55,6 +55,7 @@ impl Broker {
         let transaction = self.take_transaction(session, number)?;
         let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
         let mut waits = false;
+        let mut is_refused = false;
         for publish in &transaction.publishes {
             // The exchange was there when the message was published, and may be gone by now: then it leads nowhere.
             let Some(exchange) = self.vhost(vhost).topology.exchange_id(&publish.exchange) else {
@@ -79,9 +80,14 @@ impl Broker {
                 now,
             )?;
             waits |= matches!(fate, Fate::Kept(Until::Durable(_) | Until::Written(_)));
+            is_refused |= fate == Fate::Kept(Until::Refused);
         }
         for settlement in transaction.settlements {
             self.settle_all(session, number, &settlement.deliveries, settlement.how, now);
+        }
+        if is_refused {
+            // What could happen has: as RabbitMQ has it, a full queue is a reason to complain and none to undo.
+            return Err(Failure::precondition("partial tx completion"));
         }
         self.log_acknowledgements();
         self.answer_when_durable(session, number, &Method::TxCommitOk(tx::CommitOk {}), waits);
