@@ -80,14 +80,30 @@ class Broker:
         return f"{text('product')} {text('version')}"
 
 
+_standing: dict[int, list] = {}
+_standing_lock = threading.Lock()
+
+
 @contextlib.contextmanager
 def standing_at(port: int, host: str, target_port: int):
-    """Suites with a fixed address find the broker there: forwards 127.0.0.1:`port` and [::1]:`port`, where they are free."""
+    """Suites with a fixed address find the broker there: forwards 127.0.0.1:`port` and [::1]:`port`, where they are free.
+    Suites that run at the same time share it."""
     if port == target_port and host in ("127.0.0.1", "localhost"):
         yield
         return
-    with Forwarder(port, host, target_port):
+    with _standing_lock:
+        shared = _standing.setdefault(port, [None, 0])
+        if shared[1] == 0:
+            shared[0] = Forwarder(port, host, target_port)
+            shared[0].start()
+        shared[1] += 1
+    try:
         yield
+    finally:
+        with _standing_lock:
+            shared[1] -= 1
+            if shared[1] == 0:
+                shared[0].stop()
 
 
 class Forwarder:
@@ -109,12 +125,11 @@ class Forwarder:
             listener.listen(64)
             self._listeners.append(listener)
 
-    def __enter__(self):
+    def start(self):
         for listener in self._listeners:
             threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
-        return self
 
-    def __exit__(self, *_):
+    def stop(self):
         for listener in self._listeners:
             with contextlib.suppress(OSError):
                 listener.shutdown(socket.SHUT_RDWR)

@@ -19,6 +19,8 @@ class Context:
 
     broker: Broker
     expected: Expected
+    #: The files that it was read from.
+    lists: tuple[Path, ...]
     #: A directory of its own; output that is worth reading goes there.
     work: Path
     #: False if excluded tests are to be run as well, as for a baseline.
@@ -70,6 +72,8 @@ class Suite:
     tools: tuple[str, ...] = ()
     #: Files that a system package brings; the package.
     files: tuple[tuple[str, str], ...] = ()
+    #: Whether it takes its time without using the machine: it runs beside others like it.
+    mostly_waits: bool = False
     #: Writes down what the oracle does, for suites that compare with it.
     record: Callable[[Context], None] | None = None
     #: Whether it needs the management API, TLS.

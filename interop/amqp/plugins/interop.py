@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-from collections import Counter
 
 sys.path.insert(0, os.environ["INTEROP_HARNESS"])
 
@@ -12,7 +11,7 @@ from pathlib import Path  # noqa: E402
 
 import pytest  # noqa: E402
 
-EXPECTED = Expected(Path(os.environ["INTEROP_EXPECTED"])) if os.environ.get("INTEROP_EXPECTED") else None
+EXPECTED = Expected(*map(Path, filter(None, os.environ["INTEROP_EXPECTED"].split(os.pathsep))))
 outcomes: dict[str, list[str]] = {}
 left_out: list[str] = []
 seconds: dict[str, float] = {}
@@ -21,19 +20,18 @@ seconds: dict[str, float] = {}
 # After every hook of the suite itself: what its own selection drops does not exist for us.
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    # One process of several takes its files: tests of one file may use the same queues.
+    # One process of several takes every so-manieth test, or the files that are for it.
     shard, shards = (int(number) for number in os.environ["INTEROP_SHARD"].split("/"))
-    files = Counter(item.nodeid.partition("::")[0] for item in items)
-    loads, share = [0] * shards, {}
-    for file, count in files.most_common():
-        lightest = loads.index(min(loads))
-        loads[lightest] += count
-        share[file] = lightest
+    groups = [group.split() for group in os.environ["INTEROP_GROUPS"].split(",")] if os.environ["INTEROP_GROUPS"] else None
     kept, dropped = [], []
     for number, item in enumerate(items):
-        file = item.nodeid.partition("::")[0]
-        turn = number % shards if os.environ["INTEROP_SPLIT"] == "tests" else share[file]
-        if EXPECTED and EXPECTED.matches(item.nodeid):
+        turn = number % shards
+        if groups:
+            file, _, test = item.nodeid.rpartition("/")[2].partition("::")
+            mine = {file, f"{file}::{test.partition('[')[0]}"}
+            # The last process takes all that no other has.
+            turn = next((turn for turn, group in enumerate(groups) if mine & set(group)), len(groups))
+        if EXPECTED.matches(item.nodeid):
             left_out.append(item.nodeid)
             dropped.append(item)
         elif turn == shard:

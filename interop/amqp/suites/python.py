@@ -1,6 +1,7 @@
 """The tests in the source packages of Python's AMQP clients."""
 
 import json
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,9 +11,9 @@ from harness.suite import Context, Suite
 
 
 def _pytest(
-    context: Context, package: fetch.Package, tests: str, *options: str, processes: int = 1, split: str = "files", **environment: str
+    context: Context, package: fetch.Package, tests: str, *options: str, processes: int = 1, groups: str = "", **environment: str
 ) -> Results:
-    """Several processes where tests wait more than they work; `split` is "tests" if they use no queue of one another."""
+    """In several processes where tests wait more than they work: every so-manieth test to each, or groups of files and tests."""
     source = fetch.unpack(package)
     program = fetch.venv() / "python"
 
@@ -27,9 +28,9 @@ def _pytest(
             PYTHONDONTWRITEBYTECODE="1",
             INTEROP_HARNESS=str(fetch.HERE),
             INTEROP_RESULTS=str(results),
-            INTEROP_EXPECTED=str(context.expected.path) if context.leave_out else "",
+            INTEROP_EXPECTED=os.pathsep.join(map(str, context.lists)) if context.leave_out else "",
             INTEROP_SHARD=f"{shard}/{processes}",
-            INTEROP_SPLIT=split,
+            INTEROP_GROUPS=groups,
             INTEROP_PORT=str(context.broker.port),
             INTEROP_TLS_PORT=str(context.broker.tls_port or 0),
             **environment,
@@ -77,16 +78,21 @@ def _kombu(context: Context) -> Results:
 
 
 def _aiormq(context: Context) -> Results:
-    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60", processes=6, split="tests")
+    return _pytest(context, fetch.AIORMQ, "tests", "-p", "aiormq_broker", "--timeout=60", processes=6)
 
 
 def _aio_pika(context: Context) -> Results:
-    return _pytest(context, fetch.AIO_PIKA, "tests", "-p", "fake_docker", "--timeout=60", processes=4)
+    # What is in a group uses the same exchanges and queues as the others of it.
+    groups = (
+        "test_amqp.py test_amqps.py test_amqp_robust.py test_amqp_robust_proxy.py::test_context_process_abrupt_channel_close,"
+        "test_amqp_robust_proxy.py"
+    )
+    return _pytest(context, fetch.AIO_PIKA, "tests", "-p", "fake_docker", "--timeout=60", processes=3, groups=groups)
 
 
 SUITES = [
     Suite("py-amqp", fetch.PY_AMQP.version, _py_amqp),
-    Suite("kombu", fetch.KOMBU.version, _kombu),
-    Suite("aiormq", fetch.AIORMQ.version, _aiormq),
-    Suite("aio-pika", fetch.AIO_PIKA.version, _aio_pika),
+    Suite("kombu", fetch.KOMBU.version, _kombu, mostly_waits=True),
+    Suite("aiormq", fetch.AIORMQ.version, _aiormq, mostly_waits=True),
+    Suite("aio-pika", fetch.AIO_PIKA.version, _aio_pika, mostly_waits=True),
 ]
