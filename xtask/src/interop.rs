@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// All suites against the release build.
-const STEP: Step = Step {
+pub(crate) const STEP: Step = Step {
     name: "amqp interop",
     work: all,
     is_needed: false,

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::{
     board::{Outcome, Step},
-    lint,
+    interop, lint,
     platform::{Platform, binary},
     shell::{cargo, command, has, is_ci, run, tee},
     tidy,
@@ -55,7 +55,7 @@ pub(crate) fn fast() -> Vec<Step> {
 /// Everything.
 pub(crate) fn all() -> Vec<Step> {
     let mut steps = fast();
-    steps.extend([CRASH, RELEASE, DEMO, FUZZ]);
+    steps.extend([CRASH, RELEASE, DEMO, FUZZ, interop::STEP]);
     steps
 }
 
