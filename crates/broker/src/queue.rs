@@ -11,7 +11,8 @@ use crate::{
     vhost::VhostId,
 };
 pub(crate) use ready::{
-    DIED, Entry, HISTORY, KEYS_REPLACED, NEVER, PERSISTENT, REDELIVERED, Ready, TRANSIENT_LOG,
+    DIED, Entry, HISTORY, KEYS_REPLACED, MORTAL, NEVER, PERSISTENT, REDELIVERED, Ready,
+    TRANSIENT_LOG,
 };
 
 /// A queue.

@@ -7,7 +7,7 @@ use crate::{
     arguments::{ConfirmLevel, Overflow},
     content::Facts,
     message::{Message, RecordFacts},
-    queue::{Entry, NEVER, PERSISTENT},
+    queue::{Entry, MORTAL, NEVER, PERSISTENT},
     routing::QueueId,
     session::Until,
     slab::Key,
@@ -70,7 +70,7 @@ impl Broker {
             sequence: self.sequence,
             expires_at,
             returns: 0,
-            flags: if is_kept { PERSISTENT } else { 0 },
+            flags: mortal(facts) | if is_kept { PERSISTENT } else { 0 },
             priority: facts.priority.unwrap_or(0),
         };
         let (at, flags) = logs.keep(record, &[uid], 1, message);
@@ -178,13 +178,13 @@ impl Broker {
                 .expiration
                 .map_or(NEVER, |ttl| now.saturating_add(ttl)),
             returns: 0,
-            flags: 0,
+            flags: mortal(facts),
             priority: facts.priority.unwrap_or(0),
         };
         let count = |queues: usize| u32::try_from(queues).unwrap_or(u32::MAX);
         let kept = (!durable.is_empty()).then(|| {
             let record = RecordFacts {
-                flags: PERSISTENT,
+                flags: record.flags | PERSISTENT,
                 ..record
             };
             self.logs
@@ -289,6 +289,14 @@ impl crate::queue::Queue {
     }
 }
 
+fn mortal(facts: &Facts<'_>) -> u8 {
+    if facts.expiration.is_some() {
+        MORTAL
+    } else {
+        0
+    }
+}
+
 fn entry(at: Position, record: RecordFacts, flags: u8, message: Message<'_>) -> Entry {
     Entry {
         at,
@@ -296,7 +304,7 @@ fn entry(at: Position, record: RecordFacts, flags: u8, message: Message<'_>) -> 
         expires_at: record.expires_at,
         size: u32::try_from(message.body.len()).unwrap_or(u32::MAX),
         returns: record.returns,
-        flags: flags | message.history,
+        flags: flags | message.history | (record.flags & MORTAL),
         priority: record.priority,
     }
 }

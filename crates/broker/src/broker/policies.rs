@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use trefoil_amqp::ContentHeader;
+
 use super::Broker;
 use crate::{
     arguments::QueueArguments,
+    content::Facts,
+    logs::Logs,
     policy::{Policy, PolicyKind, PolicyTarget, QueueSettings},
-    queue::NEVER,
+    queue::{Entry, MORTAL, NEVER},
     routing::{ExchangeId, QueueId},
     vhost::VhostId,
 };
@@ -84,14 +88,20 @@ impl Broker {
             return;
         }
         if before.message_ttl_ms != queue.settings.message_ttl_ms {
-            // A message that waits already counts its time from now on: when it came is not kept with it.
-            let ttl = queue.settings.message_ttl_ms;
-            let limit = ttl.map_or(NEVER, |ttl| now.saturating_add(ttl));
-            for entry in queue.ready.iter_mut() {
-                entry.expires_at = match ttl {
-                    Some(_) => entry.expires_at.min(limit),
-                    None => NEVER,
-                };
+            match queue.settings.message_ttl_ms {
+                // A message that waits already counts its time from now on: when it came is not kept with it.
+                Some(ttl) => {
+                    let limit = now.saturating_add(ttl);
+                    for entry in queue.ready.iter_mut() {
+                        entry.expires_at = entry.expires_at.min(limit);
+                    }
+                }
+                None => {
+                    let of_queue = before.message_ttl_ms.unwrap_or(0);
+                    for entry in queue.ready.iter_mut() {
+                        entry.expires_at = own_expiry(&mut self.logs, entry, of_queue);
+                    }
+                }
             }
         }
         if before.expires_ms != queue.settings.expires_ms {
@@ -100,5 +110,22 @@ impl Broker {
         self.drop_excess(id, now);
         self.reschedule_expiry(id);
         self.schedule_lease(id);
+    }
+}
+
+/// When a message expires where the queue has no limit any more, having had one of `of_queue` milliseconds.
+fn own_expiry(logs: &mut Logs, entry: &Entry, of_queue: u64) -> u64 {
+    if entry.flags & MORTAL == 0 {
+        return NEVER;
+    }
+    let header = logs.read(entry).map(|stored| stored.message.header);
+    let facts = header.and_then(|header| Facts::of(ContentHeader::new(header)).ok());
+    match facts.and_then(|facts| facts.expiration) {
+        Some(own) => {
+            let came = entry.expires_at.saturating_sub(own.min(of_queue));
+            came.saturating_add(own)
+        }
+        // It cannot be read; whoever is to get it will find out.
+        None => entry.expires_at,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     logs::{Logs, kind},
     message::{self, RecordFacts, Stored},
     policy::Policies,
-    queue::{Entry, HISTORY, NEVER, PERSISTENT, REDELIVERED},
+    queue::{Entry, HISTORY, MORTAL, NEVER, PERSISTENT, REDELIVERED},
     routing::Route,
     slab::Slab,
 };
@@ -205,7 +205,7 @@ impl Found {
             expires_at: facts.expires_at,
             size: u32::try_from(stored.message.body.len()).unwrap_or(u32::MAX),
             returns: facts.returns,
-            flags: PERSISTENT | (facts.flags & HISTORY),
+            flags: PERSISTENT | (facts.flags & (HISTORY | MORTAL)),
             priority: facts.priority,
         };
         for uid in stored.queues() {

@@ -38,6 +38,8 @@ pub(crate) const REDELIVERED: u8 = 4;
 pub(crate) const DIED: u8 = 8;
 /// Was dead-lettered with another routing key: those in its headers no longer count.
 pub(crate) const KEYS_REPLACED: u8 = 16;
+/// Has a lifetime of its own, which outlives a policy about the queue's.
+pub(crate) const MORTAL: u8 = 32;
 /// Flags that stay with a message from queue to queue.
 pub(crate) const HISTORY: u8 = DIED | KEYS_REPLACED;
 
