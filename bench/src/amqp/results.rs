@@ -26,11 +26,11 @@ impl Row {
     /// How many times better Trefoil is than RabbitMQ.
     fn ratio(&self) -> Option<f64> {
         let (ours, theirs) = (self.of(Kind::Trefoil)?, self.of(Kind::Rabbitmq)?);
-        // Of rates more is better, of times and sizes less.
-        let ratio = if self.unit.ends_with("/s") {
-            ours / theirs
-        } else {
-            theirs / ours
+        // Of rates more is better, of times and sizes less; of other numbers nobody can say.
+        let ratio = match self.unit {
+            "msgs/s" | "queues/s" | "connections/s" => ours / theirs,
+            "s" | "ms" | "µs" | "MB" | "KB" => theirs / ours,
+            _ => return None,
         };
         ratio.is_finite().then_some(ratio)
     }
