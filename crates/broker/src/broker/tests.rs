@@ -1,5 +1,6 @@
 //! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
 
+mod alarms;
 mod basics;
 mod confirms;
 mod consumers;
@@ -11,6 +12,7 @@ mod methods;
 mod misuse;
 mod model;
 mod operations;
+mod permissions;
 mod policies;
 pub(super) mod rig;
 mod storage;

@@ -39,6 +39,8 @@ pub(crate) struct Rig {
     /// What the storage had no space for.
     unwritten: Option<(Batch, bool)>,
     segment_size: u32,
+    /// Whose socket is full, and what waits for it.
+    stalled: Option<(Who, Vec<u8>)>,
 }
 
 /// Bytes of a segment: so small that every longer test has some.
@@ -91,6 +93,7 @@ impl Rig {
             commits: true,
             logged: (Position::default(), Position::default()),
             unwritten: None,
+            stalled: None,
             segment_size,
         };
         rig.run();
@@ -240,6 +243,13 @@ impl Rig {
         let mut moved = false;
         while let Some(id) = self.broker.poll_output() {
             let mut output = Vec::new();
+            if let Some((stalled, waiting)) = &mut self.stalled
+                && self.clients[stalled.0].0 == Some(id)
+            {
+                let unsent = waiting.len();
+                self.broker.take_output(id, waiting, unsent);
+                continue;
+            }
             let status = self.broker.take_output(id, &mut output, 0);
             moved |= !output.is_empty() || status.resumed;
             if let Some((at, client, _)) = self.clients.iter_mut().find(|(at, ..)| *at == Some(id))
@@ -254,6 +264,22 @@ impl Rig {
             }
         }
         moved
+    }
+
+    /// The client's socket takes nothing more.
+    pub(crate) fn stall(&mut self, who: Who) {
+        self.stalled = Some((who, Vec::new()));
+    }
+
+    /// The socket takes everything again.
+    pub(crate) fn unstall(&mut self, who: Who) {
+        if let Some((_, waiting)) = self.stalled.take() {
+            self.clients[who.0].1.receive(&waiting);
+        }
+        if let Some(id) = self.clients[who.0].0 {
+            self.broker.handle_drained(id, self.now);
+            self.run();
+        }
     }
 
     /// Lets time pass.
