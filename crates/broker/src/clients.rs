@@ -95,6 +95,10 @@ impl Clients {
     }
 
     /// Sends a message to a consumer that has capacity. `entry` is what is to be kept until it is acknowledged.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the parts of one delivery, some of them borrowed"
+    )]
     pub(crate) fn deliver(
         &mut self,
         queue: &mut Queue,

@@ -142,7 +142,7 @@ impl Broker {
                 session,
                 vhost,
                 ResourceKind::Exchange,
-                &alternate,
+                alternate,
                 Permission::Write,
             )?;
         }

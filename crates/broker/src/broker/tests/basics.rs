@@ -69,7 +69,7 @@ fn prefetch_holds_back_until_an_acknowledgement() {
     assert_eq!(bodies(&rig.consume(client, "q", "c", false)), ["a"]);
     assert_eq!(bodies(&rig.ask(client, &ack(1, false))), ["b"]);
     rig.prefetch(client, 0, true);
-    assert_eq!(bodies(&rig.hear(client)), [String::new(); 0]);
+    assert_eq!(bodies(&rig.hear(client)), [""; 0]);
 }
 
 #[test]

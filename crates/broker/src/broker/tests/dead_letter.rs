@@ -34,7 +34,7 @@ fn deaths(received: &Received) -> Vec<(String, String, i64)> {
             (
                 text(entry.get("queue")),
                 text(entry.get("reason")),
-                i64::try_from(count.expect("a count")).expect("it is small"),
+                count.expect("a count"),
             )
         })
         .collect()

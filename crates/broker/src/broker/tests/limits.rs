@@ -1,9 +1,6 @@
 //! Lifetimes, lengths, priorities, leases: of messages and of queues.
 
-use trefoil_amqp::{
-    Method, Properties, Table,
-    method::queue::{self, Declare},
-};
+use trefoil_amqp::{Method, Properties, Table, method::queue::Declare};
 
 use super::{
     methods::{ack, cancel, declare, get, nack, plain},
@@ -194,7 +191,7 @@ fn an_unused_queue_goes_and_every_use_counts() {
     };
     again(&mut rig);
     for use_it in [
-        |rig: &mut Rig, who| drop(count(rig, who, "q")),
+        |rig: &mut Rig, who| assert_eq!(count(rig, who, "q"), (0, 0)),
         |rig: &mut Rig, who| drop(rig.ask(who, &get("q"))),
         |rig: &mut Rig, who| rig.declare(who, "q", false, &Table::new().with("x-expires", 100)),
         |rig: &mut Rig, who| {
@@ -274,7 +271,7 @@ fn deliveries_that_nobody_acknowledges_close_their_channel_where_that_is_wanted(
 fn a_queue_that_is_exclusive_is_not_durable_whatever_is_asked() {
     let mut rig = Rig::new();
     let client = rig.client();
-    let exclusive = queue::Declare {
+    let exclusive = Declare {
         exclusive: true,
         durable: true,
         ..declare("")
@@ -286,7 +283,7 @@ fn a_queue_that_is_exclusive_is_not_durable_whatever_is_asked() {
     };
     assert!(name.starts_with("amq.gen-") && name.len() == 30, "{name}");
     // Its name may be said again by its owner.
-    let again = queue::Declare {
+    let again = Declare {
         exclusive: true,
         durable: true,
         ..declare(&name)

@@ -92,7 +92,7 @@ impl Play {
             }
             3 => self.set_policy(step),
             4 => {
-                let (is_on, now) = (step[2] % 2 == 0, self.rig().now);
+                let (is_on, now) = (step[2].is_multiple_of(2), self.rig().now);
                 self.rig().broker.set_memory_alarm(is_on, now);
             }
             5 => self.rig().script(who).open_channel(number),
@@ -125,7 +125,7 @@ impl Play {
         };
         let now = self.rig().now;
         let broker = &mut self.rig().broker;
-        if step[5] % 4 == 0 {
+        if step[5].is_multiple_of(4) {
             broker.delete_policy(PolicyKind::User, "/", "p", now);
         } else {
             let policy = Policy::new(PolicyKind::User, source).expect("it is well-formed");

@@ -125,6 +125,10 @@ impl Rig {
     }
 
     /// Stopped in good order and started again, unless its storage fails while it stops: then it is still there.
+    #[expect(
+        clippy::result_large_err,
+        reason = "a test moves it a few times at most"
+    )]
     pub(crate) fn try_restart(mut self) -> Result<Self, Self> {
         self.broker.stop(self.now);
         loop {
@@ -350,7 +354,7 @@ impl Rig {
     }
 
     pub(crate) fn declare(&mut self, who: Who, name: &str, durable: bool, arguments: &Table) {
-        let octets = octets(&arguments);
+        let octets = octets(arguments);
         let heard = self.ask(
             who,
             &Method::QueueDeclare(declare(name, durable, TableRef::from_bytes(&octets))),
@@ -365,7 +369,7 @@ impl Rig {
     }
 
     pub(crate) fn declare_exchange(&mut self, who: Who, name: &str, kind: &str, arguments: &Table) {
-        let octets = octets(&arguments);
+        let octets = octets(arguments);
         let declare = exchange::Declare {
             ticket: 0,
             exchange: name,
@@ -388,8 +392,7 @@ impl Rig {
     }
 
     pub(crate) fn bind(&mut self, who: Who, queue: &str, exchange: &str, routing_key: &str) {
-        let arguments = Table::new();
-        let octets = octets(&arguments);
+        let octets = octets(&Table::new());
         let bind = queue::Bind {
             ticket: 0,
             queue,
@@ -429,8 +432,7 @@ impl Rig {
         tag: &str,
         no_ack: bool,
     ) -> Vec<Received> {
-        let arguments = Table::new();
-        let octets = octets(&arguments);
+        let octets = octets(&Table::new());
         let consume = basic::Consume {
             ticket: 0,
             queue,
@@ -468,7 +470,10 @@ impl Rig {
         let Method::BasicGetOk(ok) = heard.method() else {
             return None;
         };
-        Some((ok.delivery_tag, bodies(&[heard.clone()]).remove(0)))
+        Some((
+            ok.delivery_tag,
+            bodies(std::slice::from_ref(&heard)).remove(0),
+        ))
     }
 
     /// Acknowledges, or puts back.

@@ -29,7 +29,7 @@ fn what_is_published_and_delivered_is_told() {
     let client = rig.client();
     rig.declare(client, "q", false, &Table::new());
     rig.publish(client, "", "q", &Properties::default(), "unseen");
-    assert_eq!(bodies(&rig.hear(watcher)), [String::new(); 0]);
+    assert_eq!(bodies(&rig.hear(watcher)), [""; 0]);
     trace(&mut rig, true);
     let fields = octets(&Table::new().with("h", 1));
     let properties = Properties {
@@ -86,7 +86,7 @@ fn what_is_published_and_delivered_is_told() {
     }
     trace(&mut rig, false);
     rig.publish(client, "", "q", &Properties::default(), "unseen");
-    assert_eq!(bodies(&rig.hear(watcher)), [String::new(); 0]);
+    assert_eq!(bodies(&rig.hear(watcher)), [""; 0]);
 }
 
 #[test]

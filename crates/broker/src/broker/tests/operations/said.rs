@@ -127,7 +127,7 @@ fn publish(client: &mut Client, number: u16, step: &[u8; STEP]) {
         delivery_mode: bit(step[4], 0).then_some(2),
         priority: bit(step[4], 1).then_some(step[6]),
         expiration: bit(step[4], 2).then_some(expiration.as_bytes()),
-        reply_to: (step[6] % 32 == 0).then_some(b"amq.rabbitmq.reply-to"),
+        reply_to: (step[6].is_multiple_of(32)).then_some(b"amq.rabbitmq.reply-to"),
         user_id: (step[6] % 32 == 1).then_some(b"guest"),
         ..Properties::default()
     };
@@ -144,7 +144,7 @@ fn publish(client: &mut Client, number: u16, step: &[u8; STEP]) {
 
 /// Says something on a channel, on which these deliveries wait.
 pub(super) fn say(client: &mut Client, number: u16, step: &[u8; STEP], tags: &[u64]) {
-    let no_wait = step[7] % 16 == 0;
+    let no_wait = step[7].is_multiple_of(16);
     let queue = pick(&QUEUES, step[2]);
     let exchange = pick(&EXCHANGES, step[3]);
     let key = pick(&KEYS, step[4]);
@@ -163,7 +163,7 @@ pub(super) fn say(client: &mut Client, number: u16, step: &[u8; STEP], tags: &[u
             let declare = queue::Declare {
                 ticket: 0,
                 queue,
-                passive: step[6] % 16 == 0,
+                passive: step[6].is_multiple_of(16),
                 durable: bit(step[4], 0),
                 exclusive: step[4] % 16 == 2,
                 auto_delete: step[4] % 16 == 4,
@@ -178,7 +178,7 @@ pub(super) fn say(client: &mut Client, number: u16, step: &[u8; STEP], tags: &[u
                 ticket: 0,
                 exchange,
                 kind: pick(&KINDS, step[4]),
-                passive: step[6] % 16 == 0,
+                passive: step[6].is_multiple_of(16),
                 durable: bit(step[6], 0),
                 auto_delete: step[6] % 16 == 3,
                 internal: step[6] % 16 == 5,
@@ -306,7 +306,7 @@ pub(super) fn say(client: &mut Client, number: u16, step: &[u8; STEP], tags: &[u
             let delete = queue::Delete {
                 ticket: 0,
                 queue,
-                if_unused: step[3] % 4 == 0,
+                if_unused: step[3].is_multiple_of(4),
                 if_empty: step[3] % 8 == 1,
                 no_wait,
             };
@@ -316,7 +316,7 @@ pub(super) fn say(client: &mut Client, number: u16, step: &[u8; STEP], tags: &[u
             let delete = exchange::Delete {
                 ticket: 0,
                 exchange,
-                if_unused: step[2] % 4 == 0,
+                if_unused: step[2].is_multiple_of(4),
                 no_wait,
             };
             client.send(number, &Method::ExchangeDelete(delete));
