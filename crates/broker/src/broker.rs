@@ -212,6 +212,8 @@ impl Broker {
             }
             Event::ChannelOpened(channel) => self.open_channel(id, channel, now),
             Event::ChannelCloseRequested(channel) => {
+                // What is safe already is confirmed, however soon the channel is closed.
+                self.flush_confirms();
                 self.release_channel(id, channel, now);
                 self.settle_down(now);
                 if let Some(session) = self.clients.sessions.get_mut(id) {
@@ -221,6 +223,7 @@ impl Broker {
             Event::ChannelClosed(_) => {}
             Event::ChannelViolation { channel, .. } => self.release_channel(id, channel, now),
             Event::CloseRequested { .. } => {
+                self.flush_confirms();
                 self.release_session(id, now);
                 self.settle_down(now);
                 if let Some(session) = self.clients.sessions.get_mut(id) {

@@ -119,7 +119,8 @@ impl Broker {
             if settings.overflow != crate::arguments::Overflow::DropHead {
                 return;
             }
-            let Some(entry) = queue.ready.pop_lowest() else {
+            // The head, whatever its priority: RabbitMQ drops the very message that it would have delivered next.
+            let Some(entry) = queue.ready.pop() else {
                 return;
             };
             self.dead_letter(id, &entry, Reason::MaxLength, now);

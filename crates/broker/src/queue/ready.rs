@@ -207,13 +207,6 @@ impl Ready {
         Some(entry)
     }
 
-    /// The one to go first when the queue is too long: the oldest of the lowest priority.
-    pub(crate) fn pop_lowest(&mut self) -> Option<Entry> {
-        let entry = self.lines.iter_mut().find_map(Line::pop_front)?;
-        self.forget(&entry);
-        Some(entry)
-    }
-
     /// Takes one that is at the head of a line and has expired.
     pub(crate) fn pop_expired(&mut self, now: u64) -> Option<Entry> {
         let line = self
@@ -290,17 +283,16 @@ mod tests {
     }
 
     #[test]
-    fn higher_priorities_go_first_and_lower_ones_are_dropped_first() {
+    fn higher_priorities_go_first() {
         let mut ready = Ready::new(9);
         for (sequence, priority) in [(1, 0), (2, 9), (3, 5), (4, 9), (5, 200)] {
             ready.insert(entry(sequence, priority));
         }
         assert_eq!(ready.bytes(), 50);
-        assert_eq!(ready.pop_lowest().unwrap().sequence, 1);
         let order: Vec<u64> = std::iter::from_fn(|| ready.pop())
             .map(|entry| entry.sequence)
             .collect();
-        assert_eq!(order, [2, 4, 5, 3]);
+        assert_eq!(order, [2, 4, 5, 3, 1]);
         assert_eq!((ready.len(), ready.bytes()), (0, 0));
     }
 

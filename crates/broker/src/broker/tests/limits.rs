@@ -171,6 +171,20 @@ fn higher_priorities_go_first() {
 }
 
 #[test]
+fn what_is_too_much_goes_from_the_head_whatever_its_priority() {
+    let mut rig = Rig::new();
+    let client = rig.client();
+    let arguments = Table::new()
+        .with("x-max-priority", 2)
+        .with("x-max-length", 2);
+    rig.declare(client, "q", false, &arguments);
+    for (priority, body) in [(2, "high"), (0, "low 1"), (0, "low 2")] {
+        rig.publish(client, "", "q", &with_priority(priority), body);
+    }
+    assert_eq!(rig.drain(client, "q"), ["low 1", "low 2"]);
+}
+
+#[test]
 fn an_expired_message_is_found_under_one_of_a_higher_priority() {
     let mut rig = Rig::new();
     let client = rig.client();
