@@ -27,7 +27,9 @@ pub(super) fn route(call: &Call<'_>, path: &[&str]) -> Answered {
         }
         (["settings"], Verb::Get) => Ok(Answer::Json(settings(call))),
         (["settings"], Verb::Put) => change(call),
-        (["authenticate" | "stop" | "start" | "suspend" | "resume"], _) => Err(Refused::method("POST, OPTIONS")),
+        (["authenticate" | "stop" | "start" | "suspend" | "resume"], _) => {
+            Err(Refused::method("POST, OPTIONS"))
+        }
         (["settings"], _) => Err(Refused::method("HEAD, GET, PUT, OPTIONS")),
         _ => Err(Refused::not_found()),
     }

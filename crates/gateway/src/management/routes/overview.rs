@@ -155,6 +155,7 @@ const FEATURE_FLAGS: &[&str] = &[
     "empty_basic_get_metric",
     "feature_flags_v2",
     "implicit_default_bindings",
+    "khepri_db",
     "listener_records_in_ets",
     "maintenance_mode_status",
     "message_containers",
@@ -203,6 +204,7 @@ const DEPRECATED: &[(&str, &str)] = &[
         "management_metrics_collection",
         "Rates and counters in the management API",
     ),
+    ("ram_node_type", "Nodes that keep nothing on disk"),
 ];
 
 /// All of them, or those that somebody uses.
@@ -221,9 +223,14 @@ pub(super) fn deprecated_features(call: &Call<'_>, used: bool) -> Answered {
         .iter()
         .filter(|(name, _)| !used || is_used(name))
         .map(|(name, description)| {
+            // The one node there is keeps everything on disk.
+            let (phase, state) = match *name {
+                "ram_node_type" => ("removed", "denied"),
+                _ => ("permitted_by_default", "permitted"),
+            };
             json!({
-                "name": name, "desc": description, "deprecation_phase": "permitted_by_default", "doc_url": "",
-                "provided_by": "rabbit", "state": "permitted",
+                "name": name, "desc": description, "deprecation_phase": phase, "doc_url": "", "provided_by": "rabbit",
+                "state": state,
             })
         });
     Ok(Answer::Json(features.collect()))
