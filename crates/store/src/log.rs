@@ -335,6 +335,12 @@ impl Log {
         Some(Position::new(range.start)..Position::new(range.end))
     }
 
+    /// The disk is short of space, or is not any more. While it is, cleaning begins earlier: a disk that is smaller than the
+    /// rubbish that is tolerated otherwise would never have space again.
+    pub fn set_tight(&mut self, tight: bool) {
+        self.segments.set_tight(tight);
+    }
+
     /// Gives back memory that only speed needs: what is cached of the files.
     pub fn shrink(&mut self) {
         self.buffers.evict(self.written, 0);

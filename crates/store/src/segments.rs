@@ -7,6 +7,8 @@ use crate::format::SEGMENT_HEADER;
 
 /// Rubbish is tolerated up to the size of what lives, and this many segments.
 const SLACK_SEGMENTS: u64 = 4;
+/// The same when the disk is short of space.
+const SLACK_SEGMENTS_TIGHT: u64 = 1;
 
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -69,6 +71,8 @@ pub(crate) struct Segments {
     weighed_segments: usize,
     /// Segments without references stay until the owner has counted what it found.
     recovering: bool,
+    /// The disk is short of space: less rubbish is tolerated.
+    tight: bool,
 }
 
 impl Segments {
@@ -80,7 +84,14 @@ impl Segments {
             weighed_live: 0,
             weighed_segments: 0,
             recovering,
+            tight: false,
         }
+    }
+
+    pub(crate) fn set_tight(&mut self, tight: bool) {
+        self.tight = tight;
+        // To be weighed again, by the other measure.
+        self.weighed_segments = 0;
     }
 
     pub(crate) fn handle_recovered(&mut self) {
@@ -211,7 +222,12 @@ impl Segments {
         self.weighed_segments = self.list.len();
         self.weighed_live = self.live;
         let live_bytes: u64 = self.list.iter().map(Segment::live_bytes).sum();
-        if self.size() <= 2 * live_bytes + SLACK_SEGMENTS * self.segment_size {
+        let slack = if self.tight {
+            SLACK_SEGMENTS_TIGHT
+        } else {
+            SLACK_SEGMENTS
+        };
+        if self.size() <= 2 * live_bytes + slack * self.segment_size {
             return None;
         }
         self.list.front_mut()?.offered = true;

@@ -362,6 +362,9 @@ impl Broker {
 
     fn set_alarms(&mut self, alarms: super::Alarms, now: u64) {
         let before = std::mem::replace(&mut self.alarms, alarms);
+        if before.disk != alarms.disk {
+            self.logs.durable.set_tight(alarms.disk);
+        }
         if before.any() == alarms.any() {
             return;
         }
