@@ -25,6 +25,7 @@ cargo xtask COMMAND
   lint             formatting, clippy, rustdoc, licences of dependencies
   test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
   fuzz             the HTTP fuzz alone, against a release build
+  soak [SECONDS]   the broker under churn for ten minutes, or as long as said: nothing may be left of it
   interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list
   bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
   demo [ARGS…]     cargo run --release -- demo ARGS
@@ -59,6 +60,8 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         ("test", []) => Ok(Board::run(&test::all())),
         ("test", ["--fast"]) => Ok(Board::run(&test::fast())),
         ("fuzz", []) => Ok(Board::run(&[test::RELEASE, test::FUZZ])),
+        ("soak", []) => soak("600"),
+        ("soak", [seconds]) => soak(seconds),
         ("interop", _) => interop::interop(&words),
         ("bench", _) => pass_through(
             &["run", "--release", "--package", "trefoil-bench", "--"],
@@ -71,6 +74,21 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
             arguments.join(" ")
         ),
     }
+}
+
+fn soak(seconds: &str) -> Result<ExitCode> {
+    let arguments = [
+        "test",
+        "--release",
+        "--package",
+        "trefoil",
+        "--test",
+        "amqp_soak",
+    ];
+    run(cargo(&arguments)
+        .args(["--", "--nocapture"])
+        .env("TREFOIL_SOAK_SECONDS", seconds))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn pass_through(fixed: &[&str], rest: &[String]) -> Result<ExitCode> {

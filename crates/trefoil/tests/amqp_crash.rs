@@ -6,8 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "support/amqp.rs"]
+#[expect(dead_code, reason = "this program needs only a part of it")]
 mod amqp;
 #[path = "support/broker.rs"]
+#[expect(dead_code, reason = "this program needs only a part of it")]
 mod broker;
 #[path = "amqp_crash/check.rs"]
 mod check;

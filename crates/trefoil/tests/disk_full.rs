@@ -2,44 +2,20 @@
 //! space again. Needs root for a small file system of its own.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "support/disk.rs"]
+mod disk;
 #[path = "support/up.rs"]
 mod support;
 
 use std::{
     fs,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
+use disk::SmallDisk;
 use serde_json::{Value, json};
-
-/// A file system of so many bytes, unmounted in the end.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn new(size: &str) -> Option<Self> {
-        let directory = tempfile::tempdir().unwrap();
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
-            .arg(directory.path())
-            .stderr(Stdio::null())
-            .status();
-        mounted
-            .is_ok_and(|status| status.success())
-            .then(|| Self(directory))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 struct Platform {
     child: Child,
@@ -96,16 +72,9 @@ impl Drop for Platform {
     }
 }
 
-/// A small disk with something on it that can be removed; `None`, with a word about it, where mounting is not allowed.
+/// A small disk with something on it that can be removed; `None` where mounting is not allowed.
 fn small_disk() -> Option<SmallDisk> {
-    let Some(disk) = SmallDisk::new("48m") else {
-        assert!(
-            std::env::var("CI").is_err(),
-            "under CI this test must run: it needs root to mount a tmpfs"
-        );
-        println!("skipped: mounting a small file system needs root");
-        return None;
-    };
+    let disk = SmallDisk::new("48m")?;
     fs::write(disk.path().join("ballast"), vec![0; 30 << 20]).unwrap();
     Some(disk)
 }

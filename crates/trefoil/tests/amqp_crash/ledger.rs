@@ -52,7 +52,7 @@ impl Id {
 
     /// Its body: the number, and bytes that follow from it. Mostly small; some need several frames.
     pub(crate) fn body(self) -> Vec<u8> {
-        let size = match self.dice(1) % 100 {
+        let size = match self.dice(1) % 500 {
             0 => 300_000,
             1..10 => 20_000,
             _ => self.dice(2) % 900,

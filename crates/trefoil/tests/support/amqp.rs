@@ -23,17 +23,21 @@ pub(crate) struct Amqp {
     client: Client,
     heard: VecDeque<Received>,
     buffer: Vec<u8>,
+    /// What the socket has not taken.
+    unsent: Vec<u8>,
 }
 
 impl Amqp {
     pub(crate) fn connect(address: SocketAddr) -> io::Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
+        socket.set_write_timeout(Some(Duration::from_millis(20)))?;
         let mut amqp = Self {
             socket,
             client: Client::new(),
             heard: VecDeque::new(),
             buffer: vec![0; 256 << 10],
+            unsent: Vec::new(),
         };
         amqp.client.handshake("/", "guest", "guest");
         amqp.client.open_channel(1);
@@ -69,8 +73,30 @@ impl Amqp {
         Ok(())
     }
 
+    /// Sends everything, and listens meanwhile: a broker that is not listening may have something to say.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.socket.write_all(&self.client.take_output())
+        let deadline = Instant::now() + PATIENCE;
+        while !self.try_flush()? {
+            assert!(
+                Instant::now() < deadline,
+                "the broker has not read for a minute"
+            );
+            self.read(Duration::from_millis(10))?;
+        }
+        Ok(())
+    }
+
+    /// Sends what the broker takes at the moment. Whether that was all.
+    pub(crate) fn try_flush(&mut self) -> io::Result<bool> {
+        self.unsent.extend(self.client.take_output());
+        while !self.unsent.is_empty() {
+            match self.socket.write(&self.unsent) {
+                Ok(count) => drop(self.unsent.drain(..count)),
+                Err(error) if is_timeout(&error) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
     }
 
     /// Reads what there is; false if nothing came in time.
@@ -83,14 +109,7 @@ impl Amqp {
                 self.client.receive(&self.buffer[..count]);
                 Ok(true)
             }
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
-                ) =>
-            {
-                Ok(false)
-            }
+            Err(error) if is_timeout(&error) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -336,6 +355,28 @@ impl Amqp {
         }))
     }
 
+    /// Closes the channel and opens it again.
+    pub(crate) fn close_channel(&mut self) -> io::Result<()> {
+        self.client.close_channel(1);
+        self.flush()?;
+        while !matches!(self.next()?.method(), Method::ChannelCloseOk(_)) {}
+        self.client.open_channel(1);
+        self.flush()?;
+        let heard = self.next()?;
+        assert!(
+            matches!(heard.method(), Method::ChannelOpenOk(_)),
+            "{:?}",
+            heard.method()
+        );
+        Ok(())
+    }
+
+    /// Sends the beginning of what is to be sent, and breaks the connection.
+    pub(crate) fn send_part(mut self, bytes: usize) -> io::Result<()> {
+        let output = self.client.take_output();
+        self.socket.write_all(&output[..bytes])
+    }
+
     /// Says goodbye, and waits until everything is released.
     pub(crate) fn close(mut self) -> io::Result<()> {
         self.client.close();
@@ -343,6 +384,13 @@ impl Amqp {
         while !matches!(self.next()?.method(), Method::ConnectionCloseOk(_)) {}
         Ok(())
     }
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut
+    )
 }
 
 fn declare<'a>(queue: &'a str, arguments: TableRef<'a>) -> queue::Declare<'a> {

@@ -1,8 +1,4 @@
 //! A real `trefoil up --only amqp` in a process of its own.
-#![expect(
-    dead_code,
-    reason = "every test program has a copy of its own and needs a part of it"
-)]
 
 use std::{
     fs::{self, File},
