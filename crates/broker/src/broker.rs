@@ -287,7 +287,7 @@ impl Broker {
             Method::QueueBind(bind) => self.handle_queue_bind(id, channel, bind),
             Method::QueueUnbind(unbind) => self.handle_queue_unbind(id, channel, unbind),
             Method::QueuePurge(purge) => self.handle_purge(id, channel, purge, now),
-            Method::QueueDelete(delete) => self.handle_queue_delete(id, channel, delete, now),
+            Method::QueueDelete(delete) => self.handle_queue_delete(id, channel, delete),
             Method::ExchangeDeclare(declare) => self.handle_exchange_declare(id, channel, declare),
             Method::ExchangeDelete(delete) => self.handle_exchange_delete(id, channel, delete),
             Method::ExchangeBind(bind) => self.handle_exchange_bind(id, channel, bind),

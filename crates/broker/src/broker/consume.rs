@@ -246,17 +246,20 @@ impl Broker {
             return Err(Failure::channel(ReplyCode::ResourceLocked, text));
         }
         self.expire(id, now);
-        let Self {
-            queues,
-            clients,
-            logs,
-            acknowledging,
-            ..
-        } = self;
-        let queue = queues.get_mut(id).ok_or(Failure::Gone)?;
-        let state = clients.sessions.get_mut(session).ok_or(Failure::Gone)?;
         loop {
-            let Some(entry) = queue.ready.pop() else {
+            let popped = self.queues.get_mut(id).and_then(|queue| queue.ready.pop());
+            // What was behind it may have expired there, and is not counted any more.
+            self.expire(id, now);
+            let Self {
+                queues,
+                clients,
+                logs,
+                acknowledging,
+                ..
+            } = self;
+            let queue = queues.get_mut(id).ok_or(Failure::Gone)?;
+            let state = clients.sessions.get_mut(session).ok_or(Failure::Gone)?;
+            let Some(entry) = popped else {
                 queue.counters.get_empty += 1;
                 state.send(
                     number,

@@ -145,6 +145,13 @@ impl Broker {
         }
         let until = match fate {
             Fate::Unroutable => {
+                let stripped = facts
+                    .bcc
+                    .map(|_| rewrite::without_bcc(ContentHeader::new(message.header)));
+                let message = Message {
+                    header: stripped.as_deref().unwrap_or(message.header),
+                    ..message
+                };
                 self.unroutable(session, number, is_mandatory, message);
                 Until::Now
             }

@@ -85,10 +85,16 @@ impl Broker {
         self.check(session, vhost, ResourceKind::Queue, name, Permission::Write)?;
         self.check_source(session, vhost, &exchange, key)?;
         let topology = &self.vhost(vhost).topology;
-        let is_missing =
-            topology.exchange_id(&exchange).is_none() || topology.queue_id(name).is_none();
-        if !is_added && is_missing {
-            // What is not there is not bound.
+        let is_bound = match (topology.exchange_id(&exchange), topology.queue_id(name)) {
+            (Some(source), Some(id)) => {
+                topology.bindings_to(Destination::Queue(id)).any(|binding| {
+                    binding.source == source && &*binding.key == key && binding.arguments == table
+                })
+            }
+            _ => false,
+        };
+        if !is_added && !is_bound {
+            // Whosever queue it is, and also if one of them is not there.
             return Ok(false);
         }
         let source = self.find_exchange(vhost, &exchange)?;

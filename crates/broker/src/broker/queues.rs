@@ -15,7 +15,7 @@ use crate::{
     access::{Permission, ResourceKind},
     arguments::{self, QueueArguments, QueueDeclaration, check_field_equivalent, queue_resource},
     inspect::MessageCounters,
-    queue::{Consumers, NEVER, Queue, Ready},
+    queue::{Consumer, Consumers, NEVER, Queue, Ready},
     routing::QueueId,
     slab::Key,
     vhost::VhostId,
@@ -326,7 +326,6 @@ impl Broker {
         session: Key,
         number: ChannelNumber,
         delete: &Delete<'_>,
-        now: u64,
     ) -> Result<(), Failure> {
         let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
         let name = self.queue_name(session, number, delete.queue)?;
@@ -339,6 +338,7 @@ impl Broker {
         )?;
         let host = Arc::clone(&self.vhost(vhost).name);
         let mut message_count = 0;
+        let mut consumers = Vec::new();
         let mut waits = false;
         match self.find_queue(session, vhost, &name) {
             Ok(id) => {
@@ -364,7 +364,7 @@ impl Broker {
                     return Err(Failure::precondition(format!("{resource} not empty")));
                 }
                 waits = queue.keeps();
-                message_count = self.delete_queue(id, now);
+                (message_count, consumers) = self.remove_queue(id);
             }
             Err(Failure::Refused {
                 code: ReplyCode::NotFound,
@@ -380,14 +380,22 @@ impl Broker {
                 waits,
             );
         }
+        self.tell_cancelled(&consumers);
         Ok(())
     }
 
     /// Deletes a queue with everything in it; consumers are told. How many messages were ready.
     pub(crate) fn delete_queue(&mut self, id: QueueId, _now: u64) -> u32 {
+        let (count, consumers) = self.remove_queue(id);
+        self.tell_cancelled(&consumers);
+        count
+    }
+
+    /// The same, and leaves it to [`Self::tell_cancelled`] to tell the consumers.
+    fn remove_queue(&mut self, id: QueueId) -> (u32, Vec<Consumer>) {
         self.delete_queue_record(id);
         let Some(mut queue) = self.queues.remove(id) else {
-            return 0;
+            return (0, Vec::new());
         };
         self.churn.queue_deleted += 1;
         let count = u32::try_from(queue.ready.len()).unwrap_or(u32::MAX);
@@ -395,8 +403,9 @@ impl Broker {
             let removed = host.topology.remove_queue(id);
             self.forget_removed(queue.vhost, &removed);
         }
+        let mut consumers = Vec::new();
         for key in std::mem::take(&mut queue.consumers.all) {
-            self.cancel_by_server(key);
+            consumers.extend(self.forget_consumer(key));
         }
         if let Some(owner) = queue.owner
             && let Some(state) = self.clients.sessions.get_mut(owner)
@@ -408,7 +417,7 @@ impl Broker {
             self.logs.release(&entry);
         }
         self.release_unacked_of(id, queue.uid, queue.unacked);
-        count
+        (count, consumers)
     }
 
     /// Deliveries of a queue that is gone still refer to their messages.
@@ -428,24 +437,34 @@ impl Broker {
         }
     }
 
-    /// The queue of a consumer went: the client is told, if it wants to be.
-    fn cancel_by_server(&mut self, key: Key) {
-        let Some(consumer) = self.clients.consumers.remove(key) else {
-            return;
-        };
-        let Some(state) = self.clients.sessions.get_mut(consumer.session) else {
-            return;
-        };
-        if let Some(channel) = state.channel(consumer.channel) {
+    fn forget_consumer(&mut self, key: Key) -> Option<Consumer> {
+        let consumer = self.clients.consumers.remove(key)?;
+        if let Some(channel) = self.clients.channel(consumer.session, consumer.channel) {
             channel.consumers.remove(&consumer.tag);
         }
-        if state.connection.capabilities().consumer_cancel_notify {
-            let cancel = basic::Cancel {
+        Some(consumer)
+    }
+
+    /// The queue of these consumers went: their clients are told, if they want to be. Behind what waits for the disk, for
+    /// whoever deletes a queue hears of that first.
+    fn tell_cancelled(&mut self, consumers: &[Consumer]) {
+        for consumer in consumers {
+            let Some(state) = self.clients.sessions.get_mut(consumer.session) else {
+                continue;
+            };
+            if !state.connection.capabilities().consumer_cancel_notify {
+                continue;
+            }
+            let cancel = Method::BasicCancel(basic::Cancel {
                 consumer_tag: &consumer.tag,
                 no_wait: true,
-            };
-            state.send(consumer.channel, &Method::BasicCancel(cancel));
-            self.clients.touch(consumer.session);
+            });
+            if state.waits_for.is_some() {
+                trefoil_amqp::encode::method(&mut state.held, consumer.channel, &cancel);
+            } else {
+                state.send(consumer.channel, &cancel);
+                self.clients.touch(consumer.session);
+            }
         }
     }
 }

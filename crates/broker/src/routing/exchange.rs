@@ -124,9 +124,12 @@ impl Declaration {
         if received == current {
             return Ok(());
         }
+        // Types are told where only one of both has a value.
+        let is_both = received.is_some() && current.is_some();
         let show = |value: Option<&Value>| match value {
             None => "none".to_owned(),
             Some(value) => match value.as_str() {
+                Some(text) if is_both => format!("'{text}'"),
                 Some(text) => format!("the value '{text}' of type 'longstr'"),
                 None => format!("a value of type '{}'", value.type_name()),
             },

@@ -114,6 +114,28 @@ fn what_is_returned_comes_before_its_confirm_also_through_an_alternate_exchange(
 }
 
 #[test]
+fn blind_copies_are_not_returned() {
+    let mut rig = Rig::new();
+    let client = rig.client();
+    let blind = trefoil_amqp::Value::Array(vec!["nobody".into()]);
+    let headers = super::methods::one("BCC", blind);
+    let properties = Properties {
+        headers: Some(trefoil_amqp::TableRef::from_bytes(&headers)),
+        ..plain()
+    };
+    let mandatory = basic::Publish {
+        mandatory: true,
+        ..publish("amq.direct", "nowhere")
+    };
+    rig.script(client)
+        .send_with_content(1, &Method::BasicPublish(mandatory), &properties, b"m");
+    rig.run();
+    let heard = rig.hear(client);
+    assert_eq!(heard.len(), 1);
+    assert_eq!(super::rig::header(&heard[0], "BCC"), None);
+}
+
+#[test]
 fn a_queue_that_is_deleted_before_it_is_written_is_no_reason_not_to_confirm() {
     let mut rig = Rig::new();
     let client = rig.client();

@@ -197,6 +197,59 @@ fn consumers_hear_that_their_queue_is_gone_if_they_asked_to() {
 }
 
 #[test]
+fn who_deletes_a_queue_hears_of_that_before_its_consumer_is_cancelled() {
+    for durable in [false, true] {
+        let mut rig = Rig::new();
+        let client = rig.client();
+        rig.declare(client, "q", durable, &Table::new());
+        rig.consume(client, "q", "c", false);
+        let heard = rig.ask(client, &Method::QueueDelete(delete("q")));
+        assert!(
+            matches!(heard[0].method(), Method::QueueDeleteOk(_)),
+            "{heard:?}"
+        );
+        assert!(
+            matches!(heard[1].method(), Method::BasicCancel(_)),
+            "{heard:?}"
+        );
+    }
+}
+
+#[test]
+fn what_was_never_bound_is_unbound_whosever_it_is() {
+    let mut rig = Rig::new();
+    let owner = rig.client();
+    let other = rig.client();
+    let exclusive = queue::Declare {
+        exclusive: true,
+        ..declare("mine")
+    };
+    rig.ask(owner, &Method::QueueDeclare(exclusive));
+    for (queue, exchange) in [
+        ("mine", "amq.direct"),
+        ("none", "amq.direct"),
+        ("mine", "none"),
+    ] {
+        let heard = rig.ask(other, &super::methods::unbind(queue, exchange, "never"));
+        assert!(
+            matches!(heard[0].method(), Method::QueueUnbindOk(_)),
+            "{heard:?}"
+        );
+    }
+    let heard = rig.ask(
+        other,
+        &super::methods::unbind_exchange("none", "amq.direct"),
+    );
+    assert!(
+        matches!(heard[0].method(), Method::ExchangeUnbindOk(_)),
+        "{heard:?}"
+    );
+    rig.bind(owner, "mine", "amq.direct", "k");
+    let closed = rig.refused(other, &super::methods::unbind("mine", "amq.direct", "k"));
+    assert_eq!(closed.code, 405);
+}
+
+#[test]
 fn a_queue_goes_with_its_last_consumer_and_not_before() {
     let mut rig = Rig::new();
     let client = rig.client();

@@ -460,9 +460,18 @@ impl History {
             no_ack,
         };
         let mut heard = self.ask(at, &Method::BasicGet(get));
-        let answer = heard.remove(0);
+        let place = heard.iter().position(|one| {
+            matches!(
+                one.method(),
+                Method::BasicGetOk(_) | Method::BasicGetEmpty(_)
+            )
+        });
+        let answer = heard.remove(place.expect("an answer"));
         let queue = &mut self.model.queues[at];
         let expected = (!queue.ready.is_empty()).then(|| queue.ready.remove(0));
+        // What it hid and is old goes at once, and is not counted.
+        self.model.expire(at);
+        let queue = &mut self.model.queues[at];
         match (answer.method(), expected) {
             (Method::BasicGetEmpty(_), None) => {}
             (Method::BasicGetOk(ok), Some(message)) => {
