@@ -332,6 +332,11 @@ impl Broker {
         self.flush_confirms();
     }
 
+    /// There was no space for a batch of the transient log: its messages stay in memory until there is.
+    pub fn handle_transient_unwritten(&mut self, batch: &Batch) {
+        self.logs.transient.handle_unwritten(batch);
+    }
+
     /// A batch of the transient log is written.
     pub fn handle_transient_written(&mut self, done: Done) {
         self.logs.transient.handle_written(done);

@@ -110,6 +110,7 @@ impl Amqp {
             broker,
             links: Vec::new(),
             is_committing: false,
+            transient_paused: None,
         };
         let shared = Arc::new(Shared {
             config,
@@ -132,6 +133,7 @@ impl Amqp {
             shared: Arc::clone(&amqp.shared),
             durable: writers.durable,
             transient: writers.transient,
+            is_transient_full: false,
         };
         let committer = spawn("amqp-log".to_owned(), move || committer.run())?;
         let mut reactors = Vec::with_capacity(count);

@@ -187,6 +187,11 @@ impl Buffers {
         pieces
     }
 
+    /// The writer could not write from there on: it is still to be taken.
+    pub(crate) fn give_back(&mut self, start: u64) {
+        self.taken = self.taken.min(start);
+    }
+
     /// Memory of what was not given to the writer.
     fn unwritten_bytes(&self) -> usize {
         let first = self

@@ -328,6 +328,16 @@ impl Log {
         self.buffers.evict(self.written, keep);
     }
 
+    /// For a log that spills: there was no space for the batch. What of it is still needed then waits in memory, whatever its
+    /// budget; what is released meanwhile need not be written any more, and segments go.
+    pub fn handle_unwritten(&mut self, batch: &Batch) {
+        debug_assert!(self.options.is_spill(), "what must survive has to be written");
+        self.in_flight = false;
+        if let Some(first) = batch.pieces.first() {
+            self.buffers.give_back(first.start);
+        }
+    }
+
     /// The records of the oldest segment, when rubbish outweighs what lives. The owner appends what it needs of them anew, in
     /// slices of any size, and releases the old references; the segment then goes by itself. Each segment is given once.
     pub fn poll_cleaning(&mut self) -> Option<Range<Position>> {

@@ -147,6 +147,12 @@ impl Writer {
         self.check()?;
         self.tidy();
         self.first = batch.first;
+        if self.options.is_spill() {
+            // Nothing is ever replayed, so what goes makes room for what comes, also on a disk that is full.
+            self.removals
+                .extend(batch.removals.iter().map(|base| (batch.end, *base)));
+            self.remove_released();
+        }
         // All files first: a seal must not be written before the file that it points to is there.
         for piece in &batch.pieces {
             self.ensure(piece.segment)
@@ -169,8 +175,10 @@ impl Writer {
             written.map_err(|error| self.failure("write", error))?;
         }
         self.written = self.written.max(batch.end);
-        self.removals
-            .extend(batch.removals.iter().map(|base| (batch.end, *base)));
+        if !self.options.is_spill() {
+            self.removals
+                .extend(batch.removals.iter().map(|base| (batch.end, *base)));
+        }
         if sync {
             self.sync()?;
         }

@@ -243,3 +243,18 @@ fn transient_messages_that_fill_the_disk_make_space_when_they_are_consumed() {
     publisher.goes_on();
     broker.stop();
 }
+
+#[test]
+fn transient_messages_on_a_disk_that_is_full_to_the_last_byte() {
+    let Some(disk) = SmallDisk::new("200m") else {
+        return;
+    };
+    let broker = start(disk.path(), "0");
+    declare(broker.address);
+    let mut publisher = Publisher::new(broker.address, 1);
+    publisher.fill();
+    drain(broker.address, &publisher.confirmed);
+    publisher.confirmed.clear();
+    publisher.goes_on();
+    broker.stop();
+}

@@ -3,7 +3,7 @@
 
 use std::{
     sync::{Arc, Condvar, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use trefoil_store::{Batch, Done, WriteError, Writer};
@@ -29,7 +29,15 @@ impl Work {
     /// What the broker has, if anything.
     pub(super) fn of(core: &mut Core) -> Option<Self> {
         let durable = core.broker.take_batch();
-        let transient = core.broker.take_transient_batch();
+        let is_paused = core
+            .transient_paused
+            .is_some_and(|until| Instant::now() < until);
+        let transient = if is_paused {
+            None
+        } else {
+            core.transient_paused = None;
+            core.broker.take_transient_batch()
+        };
         (durable.is_some() || transient.is_some()).then_some(Self { durable, transient })
     }
 }
@@ -103,11 +111,22 @@ enum Taken {
     Stop,
 }
 
+/// What became of transient messages that memory has no room for.
+enum Spilled {
+    /// There were none.
+    Nothing,
+    Done(Done),
+    /// There was no space. They stay in memory.
+    Full(Batch),
+}
+
 /// The back ends of the logs.
 pub(super) struct Committer {
     pub(super) shared: Arc<Shared>,
     pub(super) durable: Writer,
     pub(super) transient: Writer,
+    /// There was no space for transient messages the last time.
+    pub(super) is_transient_full: bool,
 }
 
 impl Committer {
@@ -124,13 +143,13 @@ impl Committer {
             patience = match (&work, again) {
                 (Some(_), _) => Some(QUIET),
                 (None, true) => Some(STEP),
-                (None, false) => None,
+                (None, false) => self.is_transient_full.then_some(RETRY),
             };
             let mut next = work;
             while let Some(work) = next {
-                match self.commit(&work) {
-                    Ok(Some((durable, transient))) => {
-                        next = self.tell(durable, transient);
+                match self.commit(work) {
+                    Ok(Some((durable, spilled))) => {
+                        next = self.tell(durable, spilled);
                         // After the confirms are out: files that nobody needs go, the next one is made.
                         self.durable.tidy();
                         self.transient.tidy();
@@ -143,14 +162,19 @@ impl Committer {
     }
 
     /// Tells the broker what is done, and takes what is next.
-    fn tell(&self, durable: Option<Done>, transient: Option<Done>) -> Option<Work> {
+    fn tell(&self, durable: Option<Done>, spilled: Spilled) -> Option<Work> {
         let mut after = After::default();
         let next = self.shared.turn_of_committer(&mut after, |core, now| {
             if let Some(done) = durable {
                 core.broker.handle_committed(done, now);
             }
-            if let Some(done) = transient {
-                core.broker.handle_transient_written(done);
+            match spilled {
+                Spilled::Nothing => {}
+                Spilled::Done(done) => core.broker.handle_transient_written(done),
+                Spilled::Full(batch) => {
+                    core.broker.handle_transient_unwritten(&batch);
+                    core.transient_paused = Some(Instant::now() + RETRY);
+                }
             }
         });
         self.shared.carry_out(&mut after, None, false);
@@ -169,10 +193,19 @@ impl Committer {
         }
         self.transient.tidy();
         match self.durable.maintain() {
-            Ok(rest) => (self.tell(rest.done, None), rest.again),
+            Ok(rest) => {
+                let next = self.tell(rest.done, Spilled::Nothing);
+                let is_spilling = next.as_ref().is_some_and(|work| work.transient.is_some());
+                if self.is_transient_full && !is_spilling && !self.is_transient_paused() {
+                    // Consumers took what there was no space for.
+                    self.is_transient_full = false;
+                    self.shared.set_disk_full(false, false);
+                }
+                (next, rest.again)
+            }
             Err(WriteError::Full(_)) => {
-                self.shared.set_disk_full(false, true);
-                (self.tell(None, None), false)
+                self.shared.set_disk_full(self.is_transient_full, true);
+                (self.tell(None, Spilled::Nothing), false)
             }
             Err(error @ WriteError::Failed(_)) => {
                 super::give_up("the log cannot be written", &error)
@@ -180,41 +213,61 @@ impl Committer {
         }
     }
 
+    fn is_transient_paused(&self) -> bool {
+        let paused = self.shared.lock().transient_paused;
+        paused.is_some_and(|until| Instant::now() < until)
+    }
+
     /// `None` if it is over and there is still no space.
-    #[expect(
-        clippy::type_complexity,
-        reason = "two logs, of which each may have had nothing"
-    )]
-    fn commit(&mut self, work: &Work) -> Result<Option<(Option<Done>, Option<Done>)>, WriteError> {
+    fn commit(&mut self, work: Work) -> Result<Option<(Option<Done>, Spilled)>, WriteError> {
         let mut durable = None;
         if let Some((batch, sync)) = &work.durable {
-            durable = write(&self.shared, &mut self.durable, batch, *sync)?;
+            let is_full = self.is_transient_full;
+            durable = write(&self.shared, &mut self.durable, batch, *sync, is_full)?;
             if durable.is_none() {
                 return Ok(None);
             }
         }
-        let mut transient = None;
-        if let Some(batch) = &work.transient {
-            transient = write(&self.shared, &mut self.transient, batch, false)?;
-            if transient.is_none() {
-                return Ok(None);
+        let spilled = match work.transient {
+            Some(batch) => self.spill(batch)?,
+            None => Spilled::Nothing,
+        };
+        Ok(Some((durable, spilled)))
+    }
+
+    /// Nobody waits for this to be written, and what is durable must not wait for it: acknowledgements make the space.
+    fn spill(&mut self, batch: Batch) -> Result<Spilled, WriteError> {
+        match self.transient.commit(&batch, false) {
+            Ok(done) => {
+                if std::mem::take(&mut self.is_transient_full) {
+                    self.shared.set_disk_full(false, false);
+                }
+                Ok(Spilled::Done(done))
             }
+            Err(error @ WriteError::Full(_)) => {
+                self.is_transient_full = true;
+                if self.shared.set_disk_full(true, true) {
+                    tracing::error!(%error, "publishers wait until there is space on the disk");
+                }
+                Ok(Spilled::Full(batch))
+            }
+            Err(error) => Err(error),
         }
-        Ok(Some((durable, transient)))
     }
 }
 
-/// Writes; waits for space if there is none.
+/// Writes what has to survive; waits for space if there is none. `is_full`: there is none for the other log.
 fn write(
     shared: &Arc<Shared>,
     writer: &mut Writer,
     batch: &Batch,
     sync: bool,
+    is_full: bool,
 ) -> Result<Option<Done>, WriteError> {
     loop {
         match writer.commit(batch, sync) {
             Ok(done) => {
-                shared.set_disk_full(false, done.is_low_on_space());
+                shared.set_disk_full(is_full, is_full || done.is_low_on_space());
                 return Ok(Some(done));
             }
             Err(error @ WriteError::Full(_)) => {

@@ -7,6 +7,7 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use rustls::ServerConfig;
@@ -59,6 +60,8 @@ pub(super) struct Core {
     pub(super) links: Vec<Option<Arc<Link>>>,
     /// The committer is at work, and looks for more when it is done.
     pub(super) is_committing: bool,
+    /// There was no space for transient messages: they stay in memory until then, and it is tried again.
+    pub(super) transient_paused: Option<Instant>,
 }
 
 impl Core {
