@@ -254,7 +254,11 @@ impl Broker {
         for (key, session) in self.clients.sessions.iter() {
             for channel in session.channels.iter().flatten() {
                 for delivery in channel.held() {
-                    if delivery.entry.is_persistent() && range.contains(&delivery.entry.at) {
+                    // Those of queues that are gone refer to nothing any more.
+                    if delivery.entry.is_persistent()
+                        && range.contains(&delivery.entry.at)
+                        && self.catalog.queues.contains_key(&delivery.queue_uid)
+                    {
                         found.insert(
                             (delivery.queue_uid, delivery.entry.sequence),
                             (key, channel.number, delivery.tag),

@@ -24,6 +24,8 @@ const CLIENTS: usize = 3;
 struct Play {
     rig: Option<Rig>,
     clients: Vec<Who>,
+    /// Whose socket takes nothing.
+    stalled: Option<Who>,
 }
 
 fn play(octets: &[u8]) {
@@ -45,10 +47,12 @@ fn play(octets: &[u8]) {
     let mut play = Play {
         rig: Some(rig),
         clients,
+        stalled: None,
     };
     for step in octets.as_chunks::<STEP>().0 {
         play.step(step);
-        invariants::check(&play.rig().broker, true);
+        let is_served = play.stalled.is_none();
+        invariants::check(&play.rig().broker, is_served);
     }
     for who in play.clients.clone() {
         play.rig().vanish(who);
@@ -89,12 +93,20 @@ impl Play {
                 };
                 self.clients = (0..CLIENTS).map(|_| connect(&mut rig)).collect();
                 self.rig = Some(rig);
+                self.stalled = None;
             }
             3 => self.set_policy(step),
             4 => {
                 let (is_on, now) = (step[2].is_multiple_of(2), self.rig().now);
                 self.rig().broker.set_memory_alarm(is_on, now);
             }
+            8 => match self.stalled.take() {
+                Some(stalled) => self.rig().unstall(stalled),
+                None => {
+                    self.stalled = Some(who);
+                    self.rig().stall(who);
+                }
+            },
             5 => self.rig().script(who).open_channel(number),
             6 => self.rig().script(who).close_channel(number),
             7 => self.rig().script(who).close(),
@@ -182,4 +194,16 @@ proptest! {
     fn nothing_a_client_says_breaks_the_broker(octets in proptest::collection::vec(any::<[u8; STEP]>(), 1..220)) {
         play(octets.as_flattened());
     }
+}
+
+/// A delivery of a deleted queue, whose message another queue still has, was counted when the log was cleaned.
+#[test]
+fn a_message_that_is_moved_is_not_kept_for_a_queue_that_is_gone() {
+    let steps: [[u8; STEP]; 4] = [
+        [0, 64, 9, 0, 109, 0, 1, 0],
+        [0, 96, 59, 17, 109, 0, 1, 179],
+        [0, 52, 93, 72, 0, 0, 0, 0],
+        [0, 31, 157, 2, 103, 0, 0, 0],
+    ];
+    play(steps.as_flattened());
 }

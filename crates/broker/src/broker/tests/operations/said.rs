@@ -138,7 +138,7 @@ fn publish(client: &mut Client, number: u16, step: &[u8; STEP]) {
         mandatory: bit(step[4], 3),
         immediate: step[6] == 77,
     };
-    let body = vec![b'.'; usize::from(step[7]) * 3];
+    let body = vec![b'.'; usize::from(step[7]).pow(2) / 4];
     client.send_with_content(number, &Method::BasicPublish(publish), &properties, &body);
 }
 
