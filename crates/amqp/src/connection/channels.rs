@@ -28,7 +28,7 @@ pub(super) enum Slot {
 pub(super) struct Channels {
     slots: Vec<Slot>,
     count: usize,
-    /// The highest number and the most channels. 0: as many as there are numbers.
+    /// The most channels. 0: as many as there are numbers.
     limit: u16,
 }
 
@@ -72,8 +72,9 @@ impl Channels {
             self.limit
         };
         let max = usize::from(limit);
-        if number > limit || self.count >= max {
-            let count = self.count.max(max);
+        // The number of a channel may be higher: it is how many are open that counts.
+        if self.count >= max {
+            let count = self.count;
             return Err(format!(
                 "number of channels opened ({count}) has reached the negotiated channel_max ({max})"
             ));

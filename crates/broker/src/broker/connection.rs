@@ -27,7 +27,13 @@ pub struct OutputStatus {
 
 impl Broker {
     pub(super) fn connection_settings_for(&self, peer: &Peer) -> &Arc<trefoil_amqp::Settings> {
-        if peer.tls.is_some() {
+        // EXTERNAL is for those whom it can let in: many clients choose it whenever it is offered.
+        let is_known = peer
+            .tls
+            .as_ref()
+            .and_then(|facts| facts.identity.as_deref())
+            .is_some_and(|name| self.access.user(name).is_some());
+        if is_known {
             &self.connection_settings_tls
         } else {
             &self.connection_settings

@@ -17,17 +17,15 @@ use super::{
 /// The argument that says how many of the others must match.
 const MATCH: &[u8] = b"x-match";
 
-/// A value as far as headers exchanges tell values apart: whole numbers of all widths are alike, and so are floating
-/// point numbers, and texts and byte strings.
+/// A value as far as headers exchanges tell values apart, as RabbitMQ has it: a number is a number, whatever its type, and
+/// so is a time; texts and byte strings are alike; and nothing in a table is as nothing in an array.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Comparable<'a> {
     Void,
     Bool(bool),
     Integer(i64),
-    /// The bits of a double. Minus zero is zero.
+    /// The bits of a double that is no whole number.
     Float(u64),
-    /// RabbitMQ 4 takes those of messages in milliseconds and those of bindings in seconds, so that none match. Here they do.
-    Timestamp(u64),
     Decimal(u8, u32),
     Text(Cow<'a, [u8]>),
     /// Tables and arrays are compared as encoded.
@@ -37,7 +35,14 @@ pub(super) enum Comparable<'a> {
 
 impl<'a> Comparable<'a> {
     pub(super) fn of(value: ValueRef<'a>) -> Self {
-        let float = |number: f64| Self::Float(if number == 0.0 { 0 } else { number.to_bits() });
+        let float = |number: f64| {
+            let whole = number as i64;
+            if number == whole as f64 && whole != i64::MAX {
+                Self::Integer(whole)
+            } else {
+                Self::Float(number.to_bits())
+            }
+        };
         match value {
             ValueRef::Void => Self::Void,
             ValueRef::Bool(value) => Self::Bool(value),
@@ -50,10 +55,15 @@ impl<'a> Comparable<'a> {
             ValueRef::I64(value) | ValueRef::I64Upper(value) => Self::Integer(value),
             ValueRef::F32(value) => float(value.into()),
             ValueRef::F64(value) => float(value),
-            ValueRef::Timestamp(value) => Self::Timestamp(value),
+            ValueRef::Timestamp(value) => {
+                i64::try_from(value).map_or_else(|_| float(value as f64), Self::Integer)
+            }
             ValueRef::Decimal { scale, value } => Self::Decimal(scale, value),
             ValueRef::LongString(bytes) | ValueRef::Bytes(bytes) => {
                 Self::Text(Cow::Borrowed(bytes))
+            }
+            ValueRef::Table(table) if table.as_bytes().is_empty() => {
+                Self::Array(Cow::Borrowed(&[]))
             }
             ValueRef::Table(table) => Self::Table(Cow::Borrowed(table.as_bytes())),
             ValueRef::Array(array) => Self::Array(Cow::Borrowed(array.as_bytes())),
@@ -67,7 +77,6 @@ impl<'a> Comparable<'a> {
             Self::Bool(value) => Comparable::Bool(value),
             Self::Integer(value) => Comparable::Integer(value),
             Self::Float(bits) => Comparable::Float(bits),
-            Self::Timestamp(value) => Comparable::Timestamp(value),
             Self::Decimal(scale, value) => Comparable::Decimal(scale, value),
             Self::Text(bytes) => Comparable::Text(owned(bytes)),
             Self::Table(bytes) => Comparable::Table(owned(bytes)),

@@ -374,15 +374,11 @@ fn too_many_channels() {
     let text =
         "NOT_ALLOWED - number of channels opened (2) has reached the negotiated channel_max (2)";
     let mut pair = limited();
-    pair.client.open_channel(2);
-    pair.exchange();
-    assert_eq!(pair.heard(), ["channel.open-ok@2"]);
-    pair.client.open_channel(3);
-    pair.exchange();
-    pair.assert_closed(MethodId::CONNECTION_CLOSE, 530, text, MethodId::NONE);
-
-    let mut pair = limited();
+    // It is how many are open that counts, not their numbers.
     pair.client.open_channel(65_535);
+    pair.exchange();
+    assert_eq!(pair.heard(), ["channel.open-ok@65535"]);
+    pair.client.open_channel(3);
     pair.exchange();
     pair.assert_closed(MethodId::CONNECTION_CLOSE, 530, text, MethodId::NONE);
 }
