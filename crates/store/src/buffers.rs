@@ -11,8 +11,9 @@ pub(crate) const CHUNK: usize = 256 << 10;
 /// What waits in an unfinished buffer is copied for the writer up to this length, so that many small commits fill one
 /// buffer; more is shared, and the buffer is finished.
 const COPY_MAX: usize = 16 << 10;
-/// Emptied buffers that are kept for use.
-const POOL: usize = 4;
+/// Emptied buffers that are kept for use: as much as gathers while a slow sync is under way, for fresh memory costs the kernel
+/// more than filling it costs us.
+const POOL: usize = 16;
 
 /// A finished buffer.
 #[derive(Debug)]

@@ -29,9 +29,13 @@ pub(crate) struct Platform {
     http: Vec<JoinHandle<std::io::Result<()>>>,
 }
 
-/// The runtime of a platform.
-pub(crate) fn runtime() -> anyhow::Result<Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// The runtime of a platform. With the broker alone, one thread is enough for its management.
+pub(crate) fn runtime(only: Option<Only>) -> anyhow::Result<Runtime> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if only.is_some() {
+        builder.worker_threads(1);
+    }
+    builder
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .thread_name("trefoil")

@@ -108,7 +108,7 @@ fn on_stage(ui: &Ui, options: DemoOptions, stage: &Arc<Stage>) -> anyhow::Result
     let services = stage.directory.join("services");
     examples::install(&services)?;
     let settings = settings(&stage.directory, &services)?;
-    let runtime = runtime()?;
+    let runtime = runtime(None)?;
     let ended = runtime.block_on(ended())?;
     let platform = runtime.block_on(Platform::start(&settings, None))?;
     let url = platform

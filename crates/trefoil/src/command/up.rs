@@ -16,7 +16,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the platform until it is told to stop: SIGTERM or SIGINT ends it gracefully, a second one at once.
 pub(crate) fn run(ui: &Ui, settings: &Settings, only: Option<Only>) -> anyhow::Result<ExitCode> {
-    let runtime = runtime()?;
+    let runtime = runtime(only)?;
     let done = runtime.block_on(serve(ui, settings, only));
     // Nothing that is left may hold up the end: what matters is on disk.
     runtime.shutdown_background();
