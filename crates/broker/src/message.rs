@@ -13,6 +13,9 @@ use trefoil_store::{Log, Position};
 
 use crate::queue::HISTORY;
 
+/// Queues that one record can name. Tests have so few that they need more than one.
+pub(crate) const QUEUES_MAX: usize = if cfg!(test) { 3 } else { u16::MAX as usize };
+
 /// Bytes before the ids of queues.
 const FIXED: usize = 8 + 8 + 2 + 2 + 4 + 1 + 1 + 1 + 1;
 

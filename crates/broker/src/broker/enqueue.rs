@@ -6,7 +6,7 @@ use super::{Broker, publish::Fate};
 use crate::{
     arguments::{ConfirmLevel, Overflow},
     content::Facts,
-    message::{Message, RecordFacts},
+    message::{Message, QUEUES_MAX, RecordFacts},
     queue::{Entry, MORTAL, NEVER, PERSISTENT},
     routing::QueueId,
     session::Until,
@@ -182,17 +182,20 @@ impl Broker {
             priority: facts.priority.unwrap_or(0),
         };
         let count = |queues: usize| u32::try_from(queues).unwrap_or(u32::MAX);
-        let kept = (!durable.is_empty()).then(|| {
+        let mut keep = |queues: &[u64]| {
             let record = RecordFacts {
                 flags: record.flags | PERSISTENT,
                 ..record
             };
-            self.logs
-                .keep(record, durable, count(durable.len()), message)
-        });
+            self.logs.keep(record, queues, count(queues.len()), message)
+        };
+        // One record, but for a fan-out to more queues than a record can name.
+        let mut records = durable.chunks(QUEUES_MAX);
+        let first = records.next().map(&mut keep);
+        let more: Vec<(Position, u8)> = records.map(keep).collect();
         let others = keeping.len() - durable.len();
         let passing = (others != 0).then(|| self.logs.keep(record, &[], count(others), message));
-        let mut durable = durable.iter().peekable();
+        let mut durable = durable.iter().enumerate().peekable();
         for (id, consumer, expires_at) in keeping {
             let Self {
                 queues, clients, ..
@@ -200,8 +203,12 @@ impl Broker {
             let Some(queue) = queues.get_mut(*id) else {
                 continue;
             };
-            let is_kept = durable.next_if(|uid| **uid == queue.uid).is_some();
-            let Some((at, flags)) = (if is_kept { kept } else { passing }) else {
+            let kept = match durable.next_if(|(_, uid)| **uid == queue.uid) {
+                Some((place, _)) if place < QUEUES_MAX => first,
+                Some((place, _)) => more.get(place / QUEUES_MAX - 1).copied(),
+                None => passing,
+            };
+            let Some((at, flags)) = kept else {
                 continue;
             };
             let entry = Entry {

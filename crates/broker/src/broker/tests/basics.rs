@@ -138,6 +138,31 @@ fn what_was_confirmed_survives_a_crash_and_what_was_acknowledged_stays_gone() {
 }
 
 #[test]
+fn a_message_for_more_queues_than_a_record_names_survives_in_all() {
+    let mut rig = Rig::new();
+    let client = rig.client();
+    let names: Vec<String> = (0..3 * crate::message::QUEUES_MAX + 1)
+        .map(|number| format!("q{number}"))
+        .collect();
+    for (number, name) in names.iter().enumerate() {
+        rig.declare(client, name, number != 4, &Table::new());
+        rig.bind(client, name, "amq.fanout", "");
+    }
+    rig.confirms(client);
+    rig.publish(client, "amq.fanout", "", &persistent(), "for all");
+    assert_eq!(rig.hear(client).len(), 1);
+    crate::broker::tests::invariants::check(&rig.broker, true);
+    let mut rig = rig.crash(17);
+    let client = rig.client();
+    for (number, name) in names.iter().enumerate() {
+        if number != 4 {
+            assert_eq!(rig.drain(client, name), ["for all"], "{name}");
+        }
+    }
+    crate::broker::tests::invariants::check(&rig.broker, true);
+}
+
+#[test]
 fn mandatory_returns_before_the_confirm() {
     let mut rig = Rig::new();
     let client = rig.client();

@@ -277,16 +277,14 @@ fn transient_messages_leave_no_trace_in_memory() {
     rig.declare(client, "q", false, &Table::new());
     let body = "x".repeat(1_000);
     let properties = Properties::default();
-    for _ in 0..3_000 {
+    for _ in 0..12_000 {
         rig.publish(client, "", "q", &properties, &body);
     }
     let full = rig.broker.logs.transient.memory();
-    assert!(full > 3_000_000, "{full}");
+    assert!(full > 12_000_000, "{full}");
     rig.ask(client, &super::methods::purge("q"));
     assert_eq!(rig.broker.logs.transient.references(), 0);
-    assert!(
-        rig.broker.logs.transient.memory() <= 5 * (256 << 10),
-        "spare buffers are few"
-    );
+    let spare = rig.broker.logs.transient.memory();
+    assert!(spare < full / 2, "{spare} of {full}");
     assert_eq!(bodies(&rig.ask(client, &get("q"))), [""; 0]);
 }
