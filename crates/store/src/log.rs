@@ -331,7 +331,10 @@ impl Log {
     /// For a log that spills: there was no space for the batch. What of it is still needed then waits in memory, whatever its
     /// budget; what is released meanwhile need not be written any more, and segments go.
     pub fn handle_unwritten(&mut self, batch: &Batch) {
-        debug_assert!(self.options.is_spill(), "what must survive has to be written");
+        debug_assert!(
+            self.options.is_spill(),
+            "what must survive has to be written"
+        );
         self.in_flight = false;
         if let Some(first) = batch.pieces.first() {
             self.buffers.give_back(first.start);

@@ -250,7 +250,11 @@ fn finish(
         (_, Some((segment, end))) => sealed(segment.scanner(storage)?, end),
         (_, None) => None,
     };
-    let base = sealed_next.unwrap_or(fresh);
+    // Where a file was cut and its header is damaged too, the seal needs more room than the file seemed to have.
+    let base = sealed_next.unwrap_or_else(|| {
+        let room = last.map_or(0, |(_, end)| end + crate::format::SEAL_LEN as u64);
+        fresh.max(room)
+    });
     let span = u64::from(options.segment_size.max(Options::SEGMENT_MIN));
     let seal = match last {
         Some((segment, end)) if sealed_next.is_none() => Some(Seal {

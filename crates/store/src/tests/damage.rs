@@ -307,3 +307,23 @@ proptest! {
         prop_assert_eq!(again.records, opened.records);
     }
 }
+
+/// Found by fuzzing: the seal of such a file did not fit before the next segment, and what was written then was taken for
+/// the rest of an unfinished write.
+#[test]
+fn what_is_written_after_a_file_was_cut_and_its_header_damaged_is_there() {
+    let (storage, _) = quiet_log();
+    let (name, bytes) = storage.contents().pop_last().unwrap();
+    for length in 32..bytes.len() {
+        let mut damaged = bytes[..length].to_vec();
+        damaged[12] ^= 1;
+        let image = storage.copy();
+        image.put(&name, &damaged);
+        let mut opened = open(&image, &small());
+        opened.append(9, b"after");
+        opened.commit(true).unwrap();
+        let again = open(&image, &small());
+        let what = format!("{name} cut at {length}: {}", again.report);
+        assert!(again.records == opened.records, "{what}");
+    }
+}
