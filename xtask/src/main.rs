@@ -25,6 +25,7 @@ cargo xtask COMMAND
   lint             formatting, clippy, rustdoc, licences of dependencies
   test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
   fuzz             the HTTP fuzz alone, against a release build
+  fuzz-targets [S] coverage-guided fuzzing of frames, tables, sessions and recovery, for S seconds each (20)
   soak [SECONDS]   the broker under churn for ten minutes, or as long as said: nothing may be left of it
   interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list
   bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
@@ -60,6 +61,11 @@ fn dispatch(arguments: &[String]) -> Result<ExitCode> {
         ("test", []) => Ok(Board::run(&test::all())),
         ("test", ["--fast"]) => Ok(Board::run(&test::fast())),
         ("fuzz", []) => Ok(Board::run(&[test::RELEASE, test::FUZZ])),
+        ("fuzz-targets", []) => Ok(Board::run(&[test::FUZZ_TARGETS])),
+        ("fuzz-targets", [seconds]) => {
+            test::fuzz_targets_for(seconds)?;
+            Ok(ExitCode::SUCCESS)
+        }
         ("soak", []) => soak("600"),
         ("soak", [seconds]) => soak(seconds),
         ("interop", _) => interop::interop(&words),

@@ -39,6 +39,13 @@ pub(crate) const FUZZ: Step = Step {
     is_needed: false,
 };
 
+/// Coverage-guided, on the crates themselves.
+pub(crate) const FUZZ_TARGETS: Step = Step {
+    name: "fuzz targets",
+    work: fuzz_targets,
+    is_needed: false,
+};
+
 /// How often the crash test kills the platform: as often as the promise says in CI, a taste of it elsewhere.
 const CRASH_ROUNDS_CI: &str = "50";
 const CRASH_ROUNDS: &str = "5";
@@ -122,6 +129,56 @@ fn fuzz() -> Result<Outcome> {
     }
     platform.stop()?;
     Ok(Outcome::PASSED)
+}
+
+/// What a fuzzer has to see of a program. No sanitizer: there is no unsafe code to be caught, and stable Rust has none.
+const SANCOV: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
+const FUZZED: [&str; 4] = ["frames", "tables", "recovery", "sessions"];
+const FUZZ_SECONDS: &str = "20";
+
+fn fuzz_targets() -> Result<Outcome> {
+    if !has("c++", &["--version"]) {
+        let what = "a C++ compiler, which the fuzzer is built with, is not installed";
+        return Ok(Outcome::Skipped(what.to_owned()));
+    }
+    fuzz_targets_for(FUZZ_SECONDS)?;
+    Ok(Outcome::PASSED)
+}
+
+/// Each target for so many seconds. What they learn is kept in `fuzz/corpus`, and what they break in `fuzz/artifacts`.
+pub(crate) fn fuzz_targets_for(seconds: &str) -> Result<()> {
+    let fuzz = crate::shell::root().join("fuzz");
+    for name in FUZZED {
+        let corpus = fuzz.join("corpus").join(name);
+        let artifacts = fuzz.join("artifacts").join(name);
+        std::fs::create_dir_all(&corpus)?;
+        std::fs::create_dir_all(&artifacts)?;
+        let manifest = fuzz.join("Cargo.toml");
+        run(
+            cargo(&["run", "--release", "--bin", name, "--manifest-path"])
+                .arg(manifest)
+                // A target is named so that the flags are for these programs and not for build scripts.
+                .args(["--target", &host()?, "--"])
+                .arg(corpus)
+                .arg(format!("-artifact_prefix={}/", artifacts.display()))
+                .arg(format!("-max_total_time={seconds}"))
+                .args(["-timeout=10", "-print_final_stats=0", "-verbosity=0"])
+                .env("RUSTFLAGS", SANCOV),
+        )?;
+    }
+    Ok(())
+}
+
+/// What this machine is, as rustc names it.
+fn host() -> Result<String> {
+    let output = command("rustc").arg("-vV").output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host
+        .context("rustc does not say what this machine is")?
+        .to_owned())
 }
 
 /// Runs test programs and adds up what they say they did.
