@@ -11,6 +11,7 @@ mod enqueue;
 mod entities;
 mod failure;
 mod flow;
+mod names;
 mod policies;
 mod publish;
 mod pump;

@@ -1,8 +1,8 @@
 //! The AMQP broker with its sockets, clock and disk: see `docs/adr/0009-broker-threads.md`.
 //!
-//! [`trefoil_broker::Broker`] is one value behind one lock. A few reactor threads ([`reactor`]) own the connections, one
-//! thread ([`commit`]) writes the logs, and anybody else comes in through [`Amqp::with`]. Whoever had the lock collects what
-//! is to be sent ([`Shared::turn`]) and, after giving it back, sends it ([`Shared::carry_out`]).
+//! [`trefoil_broker::Broker`] is one value behind one lock. A few reactor threads (`reactor`) own the connections, one
+//! thread (`commit`) writes the logs, and anybody else comes in through [`Amqp::with`]. Whoever had the lock collects what
+//! is to be sent (`Shared::turn`) and, after giving it back, sends it (`Shared::carry_out`).
 //!
 //! The order of locks: the broker, then a connection's. Nobody waits for a socket or the disk with the broker's lock.
 

@@ -7,7 +7,7 @@ use trefoil_amqp::{
     method::queue::{Bind, BindOk, Unbind, UnbindOk},
 };
 
-use super::{Broker, Failure, consume::table, publish::REPLY_TO, queues::strip};
+use super::{Broker, Failure, consume::table, names::strip, publish::REPLY_TO};
 use crate::{
     access::{Permission, ResourceKind},
     routing::Destination,

@@ -10,7 +10,7 @@ use trefoil_amqp::{
     },
 };
 
-use super::{Broker, Failure, consume::table, publish::REPLY_TO};
+use super::{Broker, Failure, consume::table, names::strip, publish::REPLY_TO};
 use crate::{
     access::{Permission, ResourceKind},
     arguments::{self, QueueArguments, QueueDeclaration, check_field_equivalent, queue_resource},
@@ -483,20 +483,4 @@ fn locked(host: &str, name: &str) -> Failure {
         queue_resource(host, name)
     );
     Failure::channel(ReplyCode::ResourceLocked, text)
-}
-
-pub(super) fn default_exchange() -> Failure {
-    Failure::channel(
-        ReplyCode::AccessRefused,
-        "operation not permitted on the default exchange",
-    )
-}
-
-/// Names lose their line ends, as RabbitMQ has it.
-pub(super) fn strip(name: &str) -> std::borrow::Cow<'_, str> {
-    if name.contains(['\r', '\n']) {
-        name.replace(['\r', '\n'], "").into()
-    } else {
-        name.into()
-    }
 }

@@ -8,7 +8,7 @@ use trefoil_amqp::{
 use super::{
     Broker, Failure,
     consume::table,
-    queues::{default_exchange, strip},
+    names::{default_exchange, strip},
 };
 use crate::{
     access::{Permission, ResourceKind, TopicVariables},
