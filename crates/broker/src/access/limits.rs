@@ -200,21 +200,20 @@ fn write(limits: &[(&str, Option<u64>)]) -> Map<String, Value> {
 }
 
 impl Access {
-    /// Whether one more connection of a user may be opened, to a virtual host. The numbers are those there are already.
+    /// Whether one more connection of a user may be opened, to a virtual host. The numbers are those there are already; they are
+    /// counted only where there is a limit.
     ///
     /// # Errors
     /// A limit is reached; that of the virtual host is told first.
     pub fn check_connections(
         &self,
         user: &str,
-        of_user: u64,
+        of_user: impl FnOnce() -> u64,
         virtual_host: &str,
-        of_vhost: u64,
+        of_vhost: impl FnOnce() -> u64,
     ) -> Result<(), LimitError> {
-        if let Some(limit) = self
-            .vhost_limits(virtual_host)
-            .max_connections
-            .filter(|&limit| of_vhost >= limit)
+        if let Some(limit) = self.vhost_limits(virtual_host).max_connections
+            && of_vhost() >= limit
         {
             let (virtual_host, user) = (virtual_host.to_owned(), user.to_owned());
             return Err(LimitError::VhostConnections {
@@ -223,34 +222,26 @@ impl Access {
                 limit,
             });
         }
-        match self
-            .user_limits(user)
-            .max_connections
-            .filter(|&limit| of_user >= limit)
-        {
-            None => Ok(()),
-            Some(limit) => Err(LimitError::UserConnections {
+        match self.user_limits(user).max_connections {
+            Some(limit) if of_user() >= limit => Err(LimitError::UserConnections {
                 user: user.to_owned(),
                 limit,
             }),
+            _ => Ok(()),
         }
     }
 
-    /// Whether a user who has so many channels may open one more.
+    /// Whether a user who has so many channels may open one more. They are counted only if there is a limit.
     ///
     /// # Errors
     /// The limit is reached.
-    pub fn check_channels(&self, user: &str, open: u64) -> Result<(), LimitError> {
-        match self
-            .user_limits(user)
-            .max_channels
-            .filter(|&limit| open >= limit)
-        {
-            None => Ok(()),
-            Some(limit) => Err(LimitError::UserChannels {
+    pub fn check_channels(&self, user: &str, open: impl FnOnce() -> u64) -> Result<(), LimitError> {
+        match self.user_limits(user).max_channels {
+            Some(limit) if open() >= limit => Err(LimitError::UserChannels {
                 user: user.to_owned(),
                 limit,
             }),
+            _ => Ok(()),
         }
     }
 

@@ -147,13 +147,15 @@ impl Broker {
         self.access
             .check_virtual_host(&user, virtual_host)
             .map_err(|error| error.to_string())?;
-        let (mut of_user, mut of_vhost) = (0, 0);
-        for (_, session) in self.clients.sessions.iter() {
-            if session.vhost.is_some() && !session.is_released {
-                of_user += u64::from(session.user.as_deref() == Some(&*user));
-                of_vhost += u64::from(session.vhost == Some(vhost));
-            }
-        }
+        let count = |counts: &dyn Fn(&Session) -> bool| {
+            let open = |session: &Session| session.vhost.is_some() && !session.is_released;
+            let sessions = self.clients.sessions.iter();
+            sessions
+                .filter(|(_, session)| open(session) && counts(session))
+                .count() as u64
+        };
+        let of_user = || count(&|session| session.user.as_deref() == Some(&*user));
+        let of_vhost = || count(&|session| session.vhost == Some(vhost));
         self.access
             .check_connections(&user, of_user, virtual_host, of_vhost)
             .map_err(|error| error.to_string())?;
@@ -173,14 +175,18 @@ impl Broker {
         let Some(user) = session.user.clone() else {
             return;
         };
-        let open: usize = self
-            .clients
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.user.as_deref() == Some(&*user))
-            .map(|(_, session)| session.channels.iter().flatten().count())
-            .sum();
-        if let Err(error) = self.access.check_channels(&user, open as u64 - 1) {
+        let others = || {
+            let open: usize = self
+                .clients
+                .sessions
+                .iter()
+                .filter(|(_, session)| session.user.as_deref() == Some(&*user))
+                .map(|(_, session)| session.channels.iter().flatten().count())
+                .sum();
+            // This one is among them.
+            open.saturating_sub(1) as u64
+        };
+        if let Err(error) = self.access.check_channels(&user, others) {
             let reason = CloseReason::new(
                 error.reply_code(),
                 error.to_string(),
