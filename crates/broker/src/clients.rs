@@ -168,9 +168,7 @@ impl Clients {
                 });
             }
         }
-        if output.len() + session.unsent > OUTPUT_BUDGET {
-            session.is_congested = true;
-        }
+        session.watch_budget();
         let (session_key, number) = (consumer.session, consumer.channel);
         if !session.is_dirty {
             session.is_dirty = true;

@@ -12,6 +12,7 @@ use trefoil_amqp::{ChannelNumber, Connection, Method};
 use trefoil_store::Position;
 
 use crate::{
+    clients::OUTPUT_BUDGET,
     inspect::MessageCounters,
     routing::{ExchangeId, QueueId},
     slab::Key,
@@ -94,6 +95,12 @@ impl Session {
 
     pub(crate) fn send(&mut self, channel: ChannelNumber, method: &Method<'_>) {
         self.connection.send(channel, method);
+    }
+
+    /// Its consumers wait when too much waits to be sent; the shell tells when that is over.
+    #[inline]
+    pub(crate) fn watch_budget(&mut self) {
+        self.is_congested |= self.connection.output().len() + self.unsent > OUTPUT_BUDGET;
     }
 
     /// Whether its socket should be read.

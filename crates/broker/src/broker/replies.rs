@@ -17,6 +17,10 @@ use crate::{
     slab::Key,
 };
 
+/// Bytes that may wait for a requester whose socket is full. Replies have no queue to wait in, so what comes beyond is not
+/// routed: generous, for a requester with many requests under way.
+const REPLIES_MAX: usize = 16 << 20;
+
 /// Where replies go, by the name that requests carry.
 #[derive(Debug, Default)]
 pub(crate) struct Replies {
@@ -103,6 +107,9 @@ impl Broker {
         let Some(replies) = &channel.replies else {
             return Fate::Unroutable;
         };
+        if session.connection.output().len() + session.unsent > REPLIES_MAX {
+            return Fate::Unroutable;
+        }
         channel.delivery_tag += 1;
         channel.counters.deliver_no_ack += 1;
         let frame_max = session.connection.tune().frame_max;
@@ -117,6 +124,7 @@ impl Broker {
             message.routing_key,
         );
         encode::content(output, number, message.header, message.body, frame_max);
+        session.watch_budget();
         self.clients.touch(key);
         Fate::Kept(Until::Now)
     }

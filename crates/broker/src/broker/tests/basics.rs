@@ -298,6 +298,34 @@ fn replies_go_straight_to_the_channel_that_asked() {
 }
 
 #[test]
+fn replies_to_a_requester_that_does_not_read_do_not_pile_up() {
+    let mut rig = Rig::new();
+    let asking = rig.client();
+    let serving = rig.client();
+    rig.declare(serving, "service", false, &Table::new());
+    rig.consume(serving, "service", "s", true);
+    rig.consume(asking, "amq.rabbitmq.reply-to", "r", true);
+    let request = Properties {
+        reply_to: Some(b"amq.rabbitmq.reply-to"),
+        ..plain()
+    };
+    rig.publish(asking, "", "service", &request, "question");
+    let heard = rig.hear(serving);
+    let to = heard[0].content().expect("content").properties().reply_to;
+    let to = String::from_utf8(to.expect("a name").to_vec()).expect("a name");
+    // All in one input: nothing of it is taken before the end.
+    let body = vec![b'x'; 1 << 20];
+    for _ in 0..20 {
+        rig.script(serving).publish(1, "", &to, &plain(), &body);
+    }
+    rig.run();
+    let count = rig.hear(asking).len();
+    assert!((15..=17).contains(&count), "{count} of 20 MiB came through");
+    rig.publish(serving, "", &to, &plain(), "again");
+    assert_eq!(bodies(&rig.hear(asking)), ["again"]);
+}
+
+#[test]
 fn consumers_take_turns_and_priorities_go_first() {
     let mut rig = Rig::new();
     let client = rig.client();
