@@ -8,6 +8,7 @@
 
 mod commit;
 mod config;
+mod gate;
 mod link;
 mod mailbox;
 mod monitor;
@@ -36,6 +37,8 @@ use trefoil_broker::{Broker, Writers};
 use crate::clock::Clock;
 use commit::{Committer, Desk};
 pub use config::{Advertise, AmqpConfig, Listeners, StartError};
+use gate::Gate;
+pub use gate::ListenError;
 use link::Socket;
 use mailbox::{Adopt, Kind, Letter, Mailbox};
 use monitor::Monitor;
@@ -101,6 +104,8 @@ impl Amqp {
             mailboxes.push(Mailbox::new(poll.registry(), Reactor::wake_token())?);
             polls.push(poll);
         }
+        let registry = polls[0].registry().try_clone()?;
+        let gate = Gate::new(registry, Reactor::listener_token, listeners.sockets)?;
         let monitor = Monitor::new(
             config.data.clone(),
             config.memory_high,
@@ -122,6 +127,7 @@ impl Amqp {
             monitor,
             tls: listeners.tls,
             listening: listeners.listening,
+            gate,
             timer: AtomicU64::new(u64::MAX),
             connections: AtomicUsize::new(0),
             empty: Default::default(),
@@ -137,10 +143,8 @@ impl Amqp {
         };
         let committer = spawn("amqp-log".to_owned(), move || committer.run())?;
         let mut reactors = Vec::with_capacity(count);
-        let mut sockets = listeners.sockets;
         for (index, poll) in polls.into_iter().enumerate() {
-            let listeners = std::mem::take(&mut sockets);
-            let reactor = Reactor::new(index, Arc::clone(&amqp.shared), poll, listeners);
+            let reactor = Reactor::new(index, Arc::clone(&amqp.shared), poll);
             reactors.push(spawn(format!("amqp-{index}"), move || {
                 if let Err(error) = reactor.run() {
                     give_up("a reactor failed", &error);
@@ -167,7 +171,7 @@ impl Amqp {
         done
     }
 
-    /// Where it listens.
+    /// Where it listens, or would if it were not suspended.
     #[must_use]
     pub fn listening(&self) -> &[Listening] {
         &self.shared.listening
@@ -213,9 +217,23 @@ impl Amqp {
         monitor::look(&self.shared, self.now_ms());
     }
 
-    /// Stops or starts accepting connections; those that are there stay.
-    pub fn listen(&self, open: bool) {
-        self.shared.mailboxes[0].post(Letter::Listen(open));
+    /// Closes the sockets that listen: from now on new connections are refused, those that are there stay.
+    pub fn suspend(&self) {
+        self.shared.gate.close();
+    }
+
+    /// Listens again, on the same addresses and ports.
+    ///
+    /// # Errors
+    /// When one of them is not to be had: then it listens on none.
+    pub fn resume(&self) -> Result<(), ListenError> {
+        self.shared.gate.open()
+    }
+
+    /// Whether new connections are taken.
+    #[must_use]
+    pub fn is_accepting(&self) -> bool {
+        self.shared.gate.is_open()
     }
 
     /// How it was configured.
@@ -234,8 +252,14 @@ impl Amqp {
     /// `local` are the addresses that the connection is listed with.
     ///
     /// # Errors
-    /// When the system has no more sockets, or there are as many connections as may be.
+    /// When the system has no more sockets, there are as many connections as may be, or none are taken.
     pub fn open_local(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<UnixStream> {
+        if !self.is_accepting() {
+            return Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "the listeners are suspended",
+            ));
+        }
         if self.connections() >= self.shared.config.connections_max {
             return Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
@@ -257,7 +281,7 @@ impl Amqp {
     /// Accepts nothing more, tells clients, waits for them for at most `patience`, and returns when everything is on disk.
     /// Blocks.
     pub fn stop(&self, patience: Duration) {
-        self.listen(false);
+        self.shared.gate.end();
         self.with(|broker, now| broker.close_all_connections(SHUTDOWN, now));
         self.wait_until_empty(patience);
         let threads = std::mem::take(&mut *self.threads());

@@ -12,6 +12,7 @@ struct Listening {
     address: SocketAddr,
 }
 
+/// All, also those that are suspended: so RabbitMQ lists them.
 fn listening(api: &Api) -> Vec<Listening> {
     let amqp = api.amqp.listening().iter().map(|listening| Listening {
         protocol: if listening.tls { "amqp/ssl" } else { "amqp" },
@@ -47,18 +48,22 @@ pub(super) fn contexts(api: &Api) -> Value {
     contexts.collect()
 }
 
+/// Those where somebody who knocks is let in.
+fn active(api: &Api) -> impl Iterator<Item = Listening> {
+    let is_accepting = api.amqp.is_accepting();
+    let mut listening = listening(api);
+    listening.retain(|listening| is_accepting || listening.protocol == "http");
+    listening.into_iter()
+}
+
 pub(super) fn ports(api: &Api) -> Vec<u16> {
-    listening(api)
-        .iter()
+    active(api)
         .map(|listening| listening.address.port())
         .collect()
 }
 
 pub(super) fn protocols(api: &Api) -> Vec<&'static str> {
-    let mut protocols: Vec<&str> = listening(api)
-        .iter()
-        .map(|listening| listening.protocol)
-        .collect();
+    let mut protocols: Vec<&str> = active(api).map(|listening| listening.protocol).collect();
     protocols.dedup();
     protocols
 }

@@ -1,5 +1,7 @@
 //! The API over a real broker, without a listener.
 
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
 use axum::{
     body::to_bytes,
     http::{Method, header},
@@ -28,8 +30,15 @@ struct Answer {
 
 impl Broker {
     fn new() -> Self {
+        Self::listening_on(Vec::new())
+    }
+
+    fn listening_on(listen: Vec<SocketAddr>) -> Self {
         let data = TempDir::new().unwrap();
-        let config = AmqpConfig::new(data.path().to_owned());
+        let config = AmqpConfig {
+            listen,
+            ..AmqpConfig::new(data.path().to_owned())
+        };
         let listeners = Listeners::bind(&config).unwrap();
         let amqp = Amqp::open(config, listeners).unwrap();
         let config = ManagementConfig {
@@ -343,6 +352,54 @@ fn the_state_of_health_is_told() {
     broker.check(Method::GET, "health/checks/is-in-service", Value::Null, 503);
     broker.check(Method::POST, "trefoil/start", Value::Null, 204);
     broker.check(Method::GET, "health/checks/is-in-service", Value::Null, 200);
+}
+
+#[test]
+fn listeners_close_and_open_with_the_broker() {
+    let broker = Broker::listening_on(vec!["127.0.0.1:0".parse().unwrap()]);
+    let address = broker.api.amqp.listening()[0].address;
+    let port = address.port();
+    let check = |is_open: bool| {
+        let status = if is_open { 200 } else { 503 };
+        for check in [
+            "is-in-service",
+            "protocol-listener/amqp",
+            &format!("port-listener/{port}"),
+        ] {
+            let path = format!("health/checks/{check}");
+            broker.check(Method::GET, &path, Value::Null, status);
+        }
+        assert_eq!(TcpStream::connect(address).is_ok(), is_open);
+        // Suspended ones are listed too.
+        assert_eq!(broker.get("overview")["listeners"][0]["port"], port);
+    };
+    let post = |verb: &str, status| {
+        let path = format!("trefoil/{verb}");
+        broker.check(Method::POST, &path, Value::Null, status).body
+    };
+    check(true);
+    for (close, open) in [("suspend", "resume"), ("stop", "start")] {
+        for _ in 0..2 {
+            post(close, 204);
+            check(false);
+        }
+        let somebody = TcpListener::bind(address).unwrap();
+        let refused = post(open, 503);
+        let reason = refused["reason"].as_str().unwrap();
+        let expected = format!("cannot listen on {address}: ");
+        assert!(reason.starts_with(&expected), "{reason}");
+        assert_eq!(broker.api.amqp.with(|b, _| b.is_stopped()), close == "stop");
+        drop(somebody);
+        check(false);
+        if close == "stop" {
+            let refused = post("resume", 503);
+            assert_eq!(refused["reason"], "the broker is stopped: use start_app");
+        }
+        for _ in 0..2 {
+            post(open, 204);
+            check(true);
+        }
+    }
 }
 
 #[test]

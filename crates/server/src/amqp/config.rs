@@ -6,9 +6,9 @@ use rustls::ServerConfig;
 
 use super::{
     Listening,
+    gate::{ListenError, Listener},
     mailbox::Kind,
     open::BrokerError,
-    reactor::{Listener, bind},
     tls::{TlsConfig, TlsError, server_config},
 };
 
@@ -102,15 +102,8 @@ pub struct Listeners {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// An address is not to be had.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// Which.
-        address: SocketAddr,
-        /// It was to be with TLS.
-        tls: bool,
-        /// Why not.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// TLS was asked for, and cannot be spoken.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -152,17 +145,8 @@ impl Listeners {
     }
 
     fn add(&mut self, address: SocketAddr, kind: Kind) -> Result<(), StartError> {
-        let tls = kind == Kind::Tls;
-        let bound = bind(address, kind).and_then(|listener| Ok((listener.address()?, listener)));
-        let (bound, listener) = bound.map_err(|source| StartError::Listen {
-            address,
-            tls,
-            source,
-        })?;
-        self.listening.push(Listening {
-            address: bound,
-            tls,
-        });
+        let listener = Listener::bind(address, kind)?;
+        self.listening.push(listener.listening());
         self.sockets.push(listener);
         Ok(())
     }

@@ -18,8 +18,6 @@ pub(super) enum Letter {
     Adopt(Adopt),
     /// Somebody asked something of a connection.
     Asked(Arc<Link>),
-    /// Listen no more (false), or again.
-    Listen(bool),
     /// There is an earlier timer, or nothing but a reason to look around.
     Look,
     /// It is over.

@@ -24,7 +24,6 @@ use super::{
     monitor,
 };
 use conn::{Conn, Conns, Phase, Read};
-pub(super) use listen::{Listener, bind};
 use turn::Input;
 
 /// Sockets that are told of at a time.
@@ -47,7 +46,8 @@ pub(super) struct Reactor {
     index: usize,
     shared: Arc<Shared>,
     poll: Poll,
-    listeners: Vec<Listener>,
+    /// By listener, for the first reactor: when to accept without being told that somebody knocks.
+    accepts: Vec<u64>,
     conns: Conns,
     /// Those with something to read, each once.
     ready: VecDeque<usize>,
@@ -63,19 +63,19 @@ pub(super) struct Reactor {
 }
 
 impl Reactor {
-    pub(super) fn new(
-        index: usize,
-        shared: Arc<Shared>,
-        poll: Poll,
-        listeners: Vec<Listener>,
-    ) -> Self {
+    pub(super) fn new(index: usize, shared: Arc<Shared>, poll: Poll) -> Self {
         // A connection keeps at most a frame; twice that, and reading always makes progress.
         let share = READ_MAX.max(2 * shared.config.frame_max as usize);
+        let listeners = if index == 0 {
+            shared.listening.len()
+        } else {
+            0
+        };
         Self {
             index,
             shared,
             poll,
-            listeners,
+            accepts: vec![u64::MAX; listeners],
             conns: Conns::default(),
             ready: VecDeque::new(),
             block: vec![0; share],
@@ -93,10 +93,6 @@ impl Reactor {
 
     /// Until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
-        for at in 0..self.listeners.len() {
-            let token = Token(self.listener_token(at));
-            self.listeners[at].open(self.poll.registry(), token)?;
-        }
         let mut events = Events::with_capacity(EVENTS);
         loop {
             let busy = !self.ready.is_empty() || !self.after.drained.is_empty();
@@ -125,8 +121,8 @@ impl Reactor {
     }
 
     /// Names of listeners come right below the mailbox's.
-    fn listener_token(&self, at: usize) -> usize {
-        WAKE.0 - 1 - at
+    pub(super) fn listener_token(at: usize) -> Token {
+        Token(WAKE.0 - 1 - at)
     }
 
     /// How long nothing has to be done unless something happens.
@@ -136,13 +132,7 @@ impl Reactor {
             due = due
                 .min(self.shared.timer.load(Ordering::Acquire))
                 .min(self.shared.monitor.due())
-                .min(
-                    self.listeners
-                        .iter()
-                        .map(|listener| listener.due)
-                        .min()
-                        .unwrap_or(u64::MAX),
-                );
+                .min(self.accepts.iter().copied().min().unwrap_or(u64::MAX));
         }
         let now = self.shared.clock.steady_ms();
         (due != u64::MAX).then(|| Duration::from_millis(due.saturating_sub(now)))
@@ -154,7 +144,7 @@ impl Reactor {
             return;
         }
         if let Some(at) = (WAKE.0 - 1).checked_sub(token.0)
-            && at < self.listeners.len()
+            && at < self.accepts.len()
         {
             self.accept(at);
             return;
@@ -197,7 +187,6 @@ impl Reactor {
             match letter {
                 Letter::Adopt(adopt) => self.adopt(adopt),
                 Letter::Asked(link) => self.handle_asked(&link),
-                Letter::Listen(open) => self.listen(open),
                 Letter::Look => {}
                 Letter::Stop => return false,
             }
@@ -282,12 +271,12 @@ impl Reactor {
                 self.remove(token);
             }
         }
-        if self.index == 0 {
-            for at in 0..self.listeners.len() {
-                if self.listeners[at].due <= now {
-                    self.accept(at);
-                }
+        for at in 0..self.accepts.len() {
+            if self.accepts[at] <= now {
+                self.accept(at);
             }
+        }
+        if self.index == 0 {
             if self.shared.timer.load(Ordering::Acquire) <= now {
                 let shared = Arc::clone(&self.shared);
                 shared.expire(&mut self.after);

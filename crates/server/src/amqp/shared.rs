@@ -16,6 +16,7 @@ use trefoil_broker::{Broker, ConnectionId};
 use super::{
     AmqpConfig, Listening,
     commit::{Desk, Work},
+    gate::Gate,
     give_up,
     link::{Link, Sent, ask},
     mailbox::{Adopt, Kind, Letter, Mailbox},
@@ -36,6 +37,7 @@ pub(super) struct Shared {
     pub(super) monitor: Monitor,
     pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) listening: Vec<Listening>,
+    pub(super) gate: Gate,
     /// When the broker's next timer is due; the first reactor sleeps no longer.
     pub(super) timer: AtomicU64,
     /// Connections that are there, those before AMQP too.

@@ -47,17 +47,13 @@ impl Listeners {
     pub(super) async fn bind(settings: &Settings) -> anyhow::Result<Self> {
         let config = config(settings);
         let amqp = AmqpListeners::bind(&config).map_err(|error| match error {
-            StartError::Listen {
-                address,
-                tls,
-                source,
-            } => {
-                let key = if tls {
+            StartError::Listen(error) => {
+                let key = if error.tls {
                     "amqp.tls_listen"
                 } else {
                     "amqp.listen"
                 };
-                cannot_listen(settings, address, key, &source)
+                cannot_listen(settings, error.address, key, &error.source)
             }
             error => Failure::invalid(
                 error.to_string(),

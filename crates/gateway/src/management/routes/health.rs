@@ -75,11 +75,13 @@ pub(super) fn check(call: &Call<'_>, check: &[&str]) -> Answered {
         ["protocol-listener", protocols] => protocol_listener(call, protocols),
         ["certificate-expiration", within, unit] => certificates(call, within, unit),
         ["is-in-service" | "ready-to-serve-clients"] => {
+            let reason = |how: &str| json!({"reason": format!("the node does not accept connections: {how}")});
             match call.look(|broker| broker.is_stopped()) {
+                true => failed(reason("it was stopped with stop_app")),
+                false if !call.api.amqp.is_accepting() => failed(reason(
+                    "its listeners were suspended with suspend_listeners",
+                )),
                 false => well(),
-                true => failed(
-                    json!({"reason": "the node does not accept connections: it was stopped with stop_app"}),
-                ),
             }
         }
         ["below-node-connection-limit"] => well(),

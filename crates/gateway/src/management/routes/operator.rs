@@ -16,15 +16,15 @@ pub(super) fn route(call: &Call<'_>, path: &[&str]) -> Answered {
     match (path, call.verb()) {
         (["authenticate"], Verb::Post) => authenticate(call),
         (["stop"], Verb::Post) => stop(call),
-        (["start"], Verb::Post) => {
-            call.api.amqp.with(|broker, now| broker.start_app(now));
-            call.api.amqp.listen(true);
+        (["start"], Verb::Post) => start(call),
+        (["suspend"], Verb::Post) => {
+            call.api.amqp.suspend();
             Ok(Answer::Done)
         }
-        (["suspend" | "resume"], Verb::Post) => {
-            call.api.amqp.listen(path == ["resume"]);
-            Ok(Answer::Done)
-        }
+        (["resume"], Verb::Post) => match call.look(|broker| broker.is_stopped()) {
+            true => Err(unavailable("the broker is stopped: use start_app")),
+            false => resume(call),
+        },
         (["settings"], Verb::Get) => Ok(Answer::Json(settings(call))),
         (["settings"], Verb::Put) => change(call),
         (["authenticate" | "stop" | "start" | "suspend" | "resume"], _) => {
@@ -58,12 +58,38 @@ fn authenticate(call: &Call<'_>) -> Answered {
 
 /// Nobody new comes in, everybody is told to go, what is transient is dropped. The process stays.
 fn stop(call: &Call<'_>) -> Answered {
-    call.api.amqp.listen(false);
+    call.api.amqp.suspend();
     call.change(|broker, now| {
         broker.stop_app(now);
         Ok(())
     })?;
     Ok(Answer::Done)
+}
+
+/// The broker goes on where it was stopped; not if nobody could reach it.
+fn start(call: &Call<'_>) -> Answered {
+    let amqp = &call.api.amqp;
+    let was_stopped = amqp.with(|broker, now| {
+        let was_stopped = broker.is_stopped();
+        broker.start_app(now);
+        was_stopped
+    });
+    let resumed = resume(call);
+    if resumed.is_err() && was_stopped {
+        amqp.with(|broker, now| broker.stop_app(now));
+    }
+    resumed
+}
+
+fn resume(call: &Call<'_>) -> Answered {
+    match call.api.amqp.resume() {
+        Ok(()) => Ok(Answer::Done),
+        Err(error) => Err(unavailable(&error.to_string())),
+    }
+}
+
+fn unavailable(reason: &str) -> Refused {
+    Refused::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", reason)
 }
 
 fn settings(call: &Call<'_>) -> Value {

@@ -2,11 +2,10 @@
 
 use std::{
     io,
-    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
 };
 
-use mio::{Interest, Registry, Token, net::TcpListener};
+use mio::Token;
 use trefoil_broker::Peer;
 
 use super::{
@@ -27,74 +26,14 @@ const ACCEPT_PAUSE_MS: u64 = 100;
 /// Bytes that are read at a time before AMQP begins.
 const PREAMBLE_READ: usize = 16 << 10;
 
-/// Where clients knock.
-#[derive(Debug)]
-pub(in super::super) struct Listener {
-    pub(super) socket: TcpListener,
-    pub(super) kind: Kind,
-    /// When to accept without being told that somebody knocks.
-    pub(super) due: u64,
-    is_open: bool,
-}
-
-/// Takes an address.
-///
-/// # Errors
-/// When the system refuses.
-pub(in super::super) fn bind(address: SocketAddr, kind: Kind) -> io::Result<Listener> {
-    Ok(Listener {
-        socket: TcpListener::bind(address)?,
-        kind,
-        due: u64::MAX,
-        is_open: false,
-    })
-}
-
-impl Listener {
-    pub(in super::super) fn address(&self) -> io::Result<SocketAddr> {
-        self.socket.local_addr()
-    }
-
-    pub(super) fn open(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(&mut self.socket, token, Interest::READABLE)?;
-        self.is_open = true;
-        Ok(())
-    }
-}
-
 impl Reactor {
-    /// Stops or starts accepting.
-    pub(super) fn listen(&mut self, open: bool) {
-        for at in 0..self.listeners.len() {
-            let token = Token(self.listener_token(at));
-            let registry = self.poll.registry();
-            let listener = &mut self.listeners[at];
-            if listener.is_open == open {
-                continue;
-            }
-            let done = match open {
-                true => listener.open(registry, token),
-                false => registry.deregister(&mut listener.socket),
-            };
-            listener.is_open = open;
-            listener.due = u64::MAX;
-            if let Err(error) = done {
-                tracing::error!(%error, open, "a listener does not obey");
-            }
-        }
-    }
-
     /// Accepts who waits.
     pub(super) fn accept(&mut self, at: usize) {
-        let listener = &mut self.listeners[at];
-        listener.due = u64::MAX;
-        if !listener.is_open {
-            return;
-        }
+        self.accepts[at] = u64::MAX;
         for _ in 0..ACCEPTED_MAX {
-            match listener.socket.accept() {
-                Ok((socket, peer)) => {
-                    let shared = &self.shared;
+            let shared = &self.shared;
+            match shared.gate.accept(at) {
+                Ok((socket, peer, kind)) => {
                     if shared.connections.load(Ordering::Acquire) >= shared.config.connections_max {
                         // Closed at once, which a client understands; in the backlog it would wait for its time-out.
                         tracing::warn!(%peer, "refused: there are as many connections as may be");
@@ -108,7 +47,7 @@ impl Reactor {
                         socket: Socket::Tcp(socket),
                         peer,
                         local,
-                        kind: listener.kind,
+                        kind,
                     });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
@@ -119,12 +58,12 @@ impl Reactor {
                     ) => {}
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
-                    listener.due = self.shared.clock.steady_ms() + ACCEPT_PAUSE_MS;
+                    self.accepts[at] = shared.clock.steady_ms() + ACCEPT_PAUSE_MS;
                     return;
                 }
             }
         }
-        listener.due = 0;
+        self.accepts[at] = 0;
     }
 
     /// Takes a connection that another reactor, or somebody in this process, made.
@@ -254,10 +193,18 @@ impl Reactor {
         let link = Arc::clone(&conn.link);
         let shared = Arc::clone(&self.shared);
         let id = shared.turn(&mut self.after, |core, _, now| {
+            // It was accepted right before everybody was told to go.
+            if core.broker.is_stopped() {
+                return None;
+            }
             let id = core.broker.connect(peer, now);
             core.join(id, &link);
-            id
+            Some(id)
         });
+        let Some(id) = id else {
+            self.remove(token);
+            return;
+        };
         conn.phase = Phase::Open(id);
         conn.is_rest_fresh = true;
         shared.carry_out(&mut self.after, Some(self.index), false);

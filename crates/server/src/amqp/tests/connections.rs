@@ -1,8 +1,9 @@
 //! How connections come and go.
 
 use std::{
-    io::{Read as _, Write as _},
-    net::Shutdown,
+    io::{self, Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    time::Duration,
 };
 
 use trefoil_amqp::{MethodId, testing::PROTOCOL_HEADER};
@@ -205,15 +206,64 @@ fn a_stop_tells_clients_and_keeps_what_is_durable() {
 }
 
 #[test]
-fn listening_can_be_interrupted() {
+fn whoever_knocks_while_listening_is_suspended_is_refused() {
     let server = Server::start();
-    let client = server.client();
-    server.amqp.listen(false);
-    // Known only when the first reactor has read it: a second letter is read after it.
-    let address = server.amqp.listening()[0].address;
-    server.amqp.listen(true);
-    drop(client);
-    until(|| std::net::TcpStream::connect(address).is_ok());
     let mut client = server.client();
-    client.declare("q", false);
+    let address = server.amqp.listening()[0].address;
+    for _ in 0..3 {
+        assert!(server.amqp.is_accepting());
+        for _ in 0..2 {
+            server.amqp.suspend();
+            let refused = TcpStream::connect(address).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+            let refused = server.amqp.open_local(address, address).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        }
+        assert!(!server.amqp.is_accepting());
+        // Those that are there stay.
+        client.declare("q", false);
+        for _ in 0..2 {
+            server.amqp.resume().unwrap();
+            // At the port that was chosen for port 0.
+            assert_eq!(server.amqp.listening()[0].address, address);
+            server.client().declare("q", false);
+        }
+    }
+    server.amqp.stop(Duration::ZERO);
+    server.amqp.resume().unwrap();
+    assert!(TcpStream::connect(address).is_err());
+}
+
+#[test]
+fn an_address_that_somebody_took_meanwhile_is_named() {
+    let server = Server::start_with(|config| {
+        config.listen.push("127.0.0.1:0".parse().unwrap());
+    });
+    let addresses = server.amqp.listening();
+    let (free, taken) = (addresses[0].address, addresses[1].address);
+    server.amqp.suspend();
+    let somebody = TcpListener::bind(taken).unwrap();
+    let error = server.amqp.resume().unwrap_err();
+    assert_eq!(error.address, taken);
+    let text = error.to_string();
+    assert!(text.starts_with(&format!("cannot listen on {taken}: ")));
+    // All or none.
+    assert!(!server.amqp.is_accepting());
+    assert!(TcpStream::connect(free).is_err());
+    drop(somebody);
+    server.amqp.resume().unwrap();
+    server.client().declare("q", false);
+    assert!(TcpStream::connect(taken).is_ok());
+}
+
+#[test]
+fn a_stopped_broker_takes_nobody_who_was_let_in_before() {
+    let server = Server::start();
+    // As a connection that was accepted right before the listeners were closed.
+    server.amqp.with(|broker, now| broker.stop_app(now));
+    let mut socket = socket(&server.amqp);
+    assert_eq!(socket.read(&mut [0]).unwrap(), 0);
+    server.until_connections(0);
+    server.amqp.with(|broker, now| broker.start_app(now));
+    server.client().declare("q", false);
 }
