@@ -224,6 +224,8 @@ pub(crate) enum Until {
 #[derive(Debug, Default)]
 pub(crate) struct Transaction {
     pub(crate) publishes: Vec<OwnedPublish>,
+    /// Memory of the publishes.
+    pub(crate) bytes: usize,
     pub(crate) settlements: Vec<Settlement>,
 }
 

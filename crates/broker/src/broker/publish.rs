@@ -9,7 +9,7 @@ use crate::{
     message::Message,
     queue::{DIED, KEYS_REPLACED},
     routing::{Exchange, ExchangeId, ExchangeType, QueueId},
-    session::{CachedRoute, Channel, Mode, OwnedPublish, Target, Until, Waiting},
+    session::{CachedRoute, Channel, Mode, Target, Until, Waiting},
     slab::Key,
     vhost::VhostId,
 };
@@ -83,14 +83,7 @@ impl Broker {
             .ok_or(Failure::Gone)?;
         channel.counters.publish += 1;
         if let Mode::Transaction(transaction) = &mut channel.mode {
-            transaction.publishes.push(OwnedPublish {
-                exchange: message.exchange.to_owned(),
-                routing_key: message.routing_key.to_owned(),
-                mandatory: publish.mandatory,
-                header: message.header.to_vec(),
-                body: message.body.to_vec(),
-            });
-            return Ok(());
+            return super::transaction::gather(transaction, message, publish.mandatory);
         }
         self.publish(
             session,

@@ -253,6 +253,37 @@ fn a_refusal_in_a_transaction_is_told_at_its_end() {
 }
 
 #[test]
+fn a_transaction_has_a_limit_of_memory() {
+    let mut rig = Rig::new();
+    let client = rig.client();
+    rig.declare(client, "q", false, &Table::new());
+    select(&mut rig, client);
+    // One message may be as large as it likes; each transaction begins anew.
+    let large = "x".repeat(100_000);
+    for _ in 0..2 {
+        rig.publish(client, "", "q", &plain(), &large);
+        let heard = rig.ask(client, &Method::TxCommit(tx::Commit {}));
+        assert!(matches!(heard[0].method(), Method::TxCommitOk(_)));
+    }
+    // Messages of nothing take memory too.
+    let closed = (0..10_000).find_map(|_| {
+        rig.publish(client, "", "q", &plain(), "");
+        rig.hear(client).iter().find_map(Received::closed)
+    });
+    let closed = closed.expect("the limit is below all of them");
+    assert_eq!(
+        (closed.code, closed.text.as_str()),
+        (
+            406,
+            "PRECONDITION_FAILED - transaction is larger than the maximum of 65536 bytes"
+        )
+    );
+    let other = rig.client();
+    assert_eq!(rig.drain(other, "q").len(), 2);
+    super::invariants::check(&rig.broker, true);
+}
+
+#[test]
 fn a_queue_that_goes_while_a_transaction_holds_its_messages() {
     let mut rig = Rig::new();
     let client = rig.client();
