@@ -119,7 +119,10 @@ pub struct Broker {
     random: random::Random,
     /// Logins that were refused, for the operator's log.
     pub(crate) refusals: Vec<AuthenticationError>,
+    /// In effect, from either source.
     pub(crate) alarms: Alarms,
+    alarms_measured: Alarms,
+    alarms_by_hand: Alarms,
     pub(crate) counters: MessageCounters,
     pub(crate) churn: crate::inspect::Churn,
     /// What channels and connections that are gone had counted.
@@ -142,6 +145,14 @@ impl Alarms {
     #[must_use]
     pub fn any(self) -> bool {
         self.memory || self.disk
+    }
+
+    /// Those of both.
+    fn or(self, other: Self) -> Self {
+        Self {
+            memory: self.memory || other.memory,
+            disk: self.disk || other.disk,
+        }
     }
 
     fn reason(self) -> &'static str {

@@ -201,7 +201,7 @@ impl Broker {
     }
 
     /// Closes everything that a restart of the broker would close, and drops what it would drop: connections, exclusive and
-    /// transient queues, transient messages. The shell closes its listeners before.
+    /// transient queues, transient messages, alarms that were raised by hand. The shell closes its listeners before.
     pub fn stop_app(&mut self, now: u64) {
         self.is_stopped = true;
         self.close_all_connections(
@@ -218,6 +218,7 @@ impl Broker {
             self.delete_queue(id, now);
         }
         self.drop_transient_messages();
+        self.set_operator_alarm(Some(false), Some(false), now);
         self.finish(now);
     }
 
@@ -241,16 +242,6 @@ impl Broker {
     /// Connections may come again. The shell opens its listeners behind.
     pub fn start_app(&mut self, _now: u64) {
         self.is_stopped = false;
-    }
-
-    /// Raises or takes back alarms by hand; those that are not given stay as they are.
-    pub fn set_operator_alarm(&mut self, memory: Option<bool>, disk: Option<bool>, now: u64) {
-        if let Some(on) = memory {
-            self.set_memory_alarm(on, now);
-        }
-        if let Some(on) = disk {
-            self.set_disk_alarm(on, now);
-        }
     }
 
     /// How many channels a new connection may have; 0 is no limit.

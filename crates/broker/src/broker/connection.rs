@@ -356,23 +356,27 @@ impl Broker {
 
     /// Memory is scarce, or is not any more.
     pub fn set_memory_alarm(&mut self, is_on: bool, now: u64) {
-        let alarms = super::Alarms {
-            memory: is_on,
-            ..self.alarms
-        };
-        self.set_alarms(alarms, now);
+        self.alarms_measured.memory = is_on;
+        self.apply_alarms(now);
     }
 
     /// The disk is full, or is not any more.
     pub fn set_disk_alarm(&mut self, is_on: bool, now: u64) {
-        let alarms = super::Alarms {
-            disk: is_on,
-            ..self.alarms
-        };
-        self.set_alarms(alarms, now);
+        self.alarms_measured.disk = is_on;
+        self.apply_alarms(now);
     }
 
-    fn set_alarms(&mut self, alarms: super::Alarms, now: u64) {
+    /// Raises or takes back alarms by hand; those that are not given stay as they are. What is measured neither takes them
+    /// back nor is taken back by this: an alarm is on while either says so.
+    pub fn set_operator_alarm(&mut self, memory: Option<bool>, disk: Option<bool>, now: u64) {
+        let by_hand = &mut self.alarms_by_hand;
+        by_hand.memory = memory.unwrap_or(by_hand.memory);
+        by_hand.disk = disk.unwrap_or(by_hand.disk);
+        self.apply_alarms(now);
+    }
+
+    fn apply_alarms(&mut self, now: u64) {
+        let alarms = self.alarms_measured.or(self.alarms_by_hand);
         let before = std::mem::replace(&mut self.alarms, alarms);
         if before.disk != alarms.disk {
             self.logs.durable.set_tight(alarms.disk);

@@ -313,6 +313,8 @@ impl Broker {
             route: Route::new(seed),
             random,
             alarms: Alarms::default(),
+            alarms_measured: Alarms::default(),
+            alarms_by_hand: Alarms::default(),
             refusals: Vec::new(),
             counters: Default::default(),
             churn: Default::default(),

@@ -120,7 +120,6 @@ pub(super) fn look(shared: &Arc<Shared>, now: u64) {
     }
     let mut after = After::default();
     shared.turn(&mut after, |core, _, now| {
-        // Only what changed: an operator may have raised the other one by hand.
         if memory_changed {
             core.broker.set_memory_alarm(memory, now);
         }

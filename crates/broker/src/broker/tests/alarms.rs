@@ -57,6 +57,73 @@ fn publishers_are_stopped_and_told_if_they_can_hear_it() {
     assert_eq!(rest, ["3", "4"]);
 }
 
+/// What clients of suites for RabbitMQ rely on: an alarm that they raise is theirs to clear.
+#[test]
+fn alarms_by_hand_and_measured_ones_are_apart() {
+    let mut rig = Rig::new();
+    let publisher = rig.client();
+    rig.publish(publisher, "", "q", &plain(), "1");
+    rig.hear(publisher);
+    let now = rig.now;
+    let mut check = |change: &dyn Fn(&mut crate::Broker), expected: Option<bool>, overview| {
+        change(&mut rig.broker);
+        rig.run();
+        let heard = rig.hear(publisher);
+        let told = heard.iter().map(|one| match one.method() {
+            Method::ConnectionBlocked(_) => true,
+            Method::ConnectionUnblocked(_) => false,
+            method => panic!("{method:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), Vec::from_iter(expected));
+        let alarms = rig.broker.overview().alarms;
+        assert_eq!((alarms.memory, alarms.disk), overview);
+    };
+    let both = (true, true);
+    let none = (false, false);
+    check(
+        &|b| b.set_operator_alarm(Some(true), None, now),
+        Some(true),
+        (true, false),
+    );
+    // The monitor finds enough memory, and too little of it, and enough.
+    check(&|b| b.set_memory_alarm(false, now), None, (true, false));
+    check(&|b| b.set_memory_alarm(true, now), None, (true, false));
+    check(&|b| b.set_memory_alarm(false, now), None, (true, false));
+    check(&|b| b.set_disk_alarm(true, now), None, both);
+    check(
+        &|b| b.set_operator_alarm(None, Some(false), now),
+        None,
+        both,
+    );
+    check(
+        &|b| b.set_operator_alarm(Some(false), None, now),
+        None,
+        (false, true),
+    );
+    check(&|b| b.set_disk_alarm(false, now), Some(false), none);
+    // By hand neither is what is measured taken back.
+    check(
+        &|b| b.set_memory_alarm(true, now),
+        Some(true),
+        (true, false),
+    );
+    check(
+        &|b| b.set_operator_alarm(Some(false), Some(false), now),
+        None,
+        (true, false),
+    );
+    check(&|b| b.set_memory_alarm(false, now), Some(false), none);
+    // A restart knows nothing of them.
+    check(
+        &|b| b.set_operator_alarm(Some(true), Some(true), now),
+        Some(true),
+        both,
+    );
+    rig.broker.stop_app(now);
+    let alarms = rig.broker.overview().alarms;
+    assert_eq!((alarms.memory, alarms.disk), none);
+}
+
 #[test]
 fn a_blocked_connection_can_be_closed_by_an_operator() {
     let mut rig = Rig::new();
