@@ -23,7 +23,7 @@ mod topic;
 pub(crate) use self::refusal::erlang_string;
 pub use self::{
     bindings::Binding,
-    exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange},
+    exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange, Traffic},
     kind::ExchangeType,
     refusal::Refusal,
     route::Route,
@@ -184,6 +184,15 @@ impl Topology {
         if let Some(Some(exchange)) = self.exchanges.get_mut(id.0 as usize) {
             exchange.set_alternate(name);
             self.generation += 1;
+        }
+    }
+
+    /// Counts a message that a client published to an exchange, and how many queues it went to.
+    #[inline]
+    pub fn count(&mut self, id: ExchangeId, queues: usize) {
+        if let Some(Some(exchange)) = self.exchanges.get_mut(id.0 as usize) {
+            exchange.traffic.published += 1;
+            exchange.traffic.routed += queues as u64;
         }
     }
 

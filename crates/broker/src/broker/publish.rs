@@ -312,7 +312,9 @@ impl Broker {
             && message.routing_key.len() > REPLY_TO.len()
             && message.routing_key.starts_with(REPLY_TO)
         {
-            return Ok(self.reply(message));
+            let fate = self.reply(message);
+            self.count_publish(vhost, exchange, usize::from(fate != Fate::Unroutable));
+            return Ok(fate);
         }
         if let Some(delay) = facts.delay
             && self.is_delayed(vhost, exchange)
@@ -322,12 +324,14 @@ impl Broker {
                 header: &header,
                 ..message
             };
+            self.count_publish(vhost, exchange, 0);
             return Ok(self.delay(vhost, exchange, message, facts, delay, now));
         }
         if facts.cc.is_some() || facts.bcc.is_some() {
             return Ok(self.publish_copies(vhost, exchange, message, facts, now));
         }
-        let generation = self.vhost(vhost).topology.generation();
+        let host = self.vhosts.get_mut(vhost.0).ok_or(Failure::Gone)?;
+        let generation = host.topology.generation();
         let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
         let mut queues = std::mem::take(&mut self.scratch);
         queues.clear();
@@ -340,7 +344,6 @@ impl Broker {
                 queues.extend_from_slice(&route.queues);
             }
             _ => {
-                let host = self.vhosts.get(vhost.0).ok_or(Failure::Gone)?;
                 let keys = [message.routing_key.as_bytes()];
                 let header = ContentHeader::new(message.header);
                 host.topology
@@ -351,9 +354,16 @@ impl Broker {
                 }
             }
         }
+        host.topology.count(exchange, queues.len());
         let fate = self.put_all(&queues, message, facts, now);
         self.scratch = queues;
         Ok(fate)
+    }
+
+    fn count_publish(&mut self, vhost: VhostId, exchange: ExchangeId, queues: usize) {
+        if let Some(host) = self.vhosts.get_mut(vhost.0) {
+            host.topology.count(exchange, queues);
+        }
     }
 
     fn is_delayed(&self, vhost: VhostId, exchange: ExchangeId) -> bool {
@@ -376,6 +386,7 @@ impl Broker {
         keys.extend(facts.copies());
         let header = ContentHeader::new(message.header);
         let queues = self.find_queues(vhost, exchange, &keys, header);
+        self.count_publish(vhost, exchange, queues.len());
         if facts.bcc.is_none() {
             return self.put_all(&queues, message, facts, now);
         }

@@ -6,6 +6,7 @@ mod confirms;
 mod consumers;
 mod dead_letter;
 mod delayed;
+mod exchanges;
 mod invariants;
 mod limits;
 mod methods;

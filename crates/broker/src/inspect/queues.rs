@@ -131,6 +131,7 @@ impl Broker {
 
     fn view_exchange(&self, host: &Vhost, exchange: &Exchange) -> ExchangeView {
         let declaration = exchange.declaration();
+        let traffic = exchange.traffic();
         let policy = self.policies.effective(
             PolicyKind::User,
             &host.name,
@@ -146,7 +147,11 @@ impl Broker {
             internal: declaration.internal,
             arguments: declaration.arguments.clone(),
             policy: policy.map(|policy| policy.name.as_str().into()),
-            messages: MessageCounters::default(),
+            messages: MessageCounters {
+                publish_in: traffic.published,
+                publish_out: traffic.routed,
+                ..MessageCounters::default()
+            },
         }
     }
 

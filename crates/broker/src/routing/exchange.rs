@@ -230,7 +230,17 @@ pub struct Exchange {
     name: Arc<str>,
     declaration: Declaration,
     alternate: Option<Box<str>>,
+    pub(super) traffic: Traffic,
     pub(super) matcher: Matcher,
+}
+
+/// What clients published to an exchange.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Messages.
+    pub published: u64,
+    /// Queues that they went to, through whatever other exchanges.
+    pub routed: u64,
 }
 
 impl Exchange {
@@ -238,6 +248,7 @@ impl Exchange {
         Self {
             name: name.into(),
             alternate: declaration.alternate().map(Into::into),
+            traffic: Traffic::default(),
             matcher: Matcher::new(&declaration),
             declaration,
         }
@@ -267,6 +278,12 @@ impl Exchange {
 
     pub(super) fn set_alternate(&mut self, name: Option<&str>) {
         self.alternate = name.map(Into::into);
+    }
+
+    /// What clients published to it.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        self.traffic
     }
 
     /// Whether messages with a header `x-delay` wait before they are routed. That is for the caller to do.
