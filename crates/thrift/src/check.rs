@@ -1,0 +1,154 @@
+//! Whether bytes are what the schema says, without keeping anything of them.
+
+use crate::{
+    Fault, Malformed, Reader, Result, Schema, Step, Type, WireType,
+    malformed::wire_name,
+    schema::{Bits, Role, Struct, StructId},
+};
+
+/// Reads a struct and checks it: types, required fields, UTF-8 of strings, unions with one field. Fields that the schema
+/// does not know are jumped over, and so are fields of another type than it says, which are then absent; stock readers do
+/// both. Rules (`vt.*`) are checked where there are some.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with the way to it.
+pub fn check_struct<R: Reader>(schema: &Schema, id: StructId, reader: &mut R) -> Result<()> {
+    let structure = schema.structure(id);
+    let nest = reader.struct_begin()?;
+    let mut seen = Bits::default();
+    while let Some(header) = reader.field_begin()? {
+        match structure.index_of_id(header.id) {
+            Some(at) if structure.fields[at].ty.wire() == header.wire => {
+                seen.insert(at);
+                let field = &structure.fields[at];
+                check_value(schema, field.ty, reader)
+                    .map_err(|error| error.within(Step::Field((*field.name).into())))?;
+            }
+            _ => reader
+                .skip(header.wire)
+                .map_err(|error| error.within(Step::Unknown(header.id)))?,
+        }
+        reader.field_end()?;
+    }
+    reader.struct_end(nest)?;
+    if !seen.has_all(&structure.required) {
+        return Err(missing(structure, &seen, reader.offset()));
+    }
+    check_number(structure, &seen, reader.offset())
+}
+
+/// A union has one field; but an unknown one of a newer contract leaves none, and that must be endured (THRIFT-5953).
+#[inline]
+pub(crate) fn check_number(structure: &Struct, seen: &Bits, offset: usize) -> Result<()> {
+    let one = structure.is_union() || matches!(structure.role, Role::Result);
+    if one && seen.count() > 1 {
+        return Err(Malformed::new(Fault::Union(seen.count()), offset));
+    }
+    Ok(())
+}
+
+/// The required fields that are not there.
+#[cold]
+pub(crate) fn missing(structure: &Struct, seen: &Bits, offset: usize) -> Box<Malformed> {
+    let names = structure
+        .fields
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| structure.required.contains(*at) && !seen.contains(*at))
+        .map(|(_, field)| (*field.name).into())
+        .collect();
+    Malformed::new(Fault::Missing(names), offset)
+}
+
+#[inline]
+fn check_value<R: Reader>(schema: &Schema, ty: Type, reader: &mut R) -> Result<()> {
+    match ty {
+        Type::String => {
+            let bytes = reader.bytes()?;
+            if simdutf8::basic::from_utf8(bytes).is_err() {
+                return Err(Malformed::new(Fault::NotUtf8, reader.offset()));
+            }
+            Ok(())
+        }
+        Type::Struct(id) => check_struct(schema, id, reader),
+        Type::List(id) => {
+            let element = schema.element(id);
+            let (wire, count) = reader.list_begin()?;
+            check_elements(schema, element, wire, count, reader)?;
+            reader.list_end()
+        }
+        Type::Set(id) => {
+            let element = schema.element(id);
+            let (wire, count) = reader.set_begin()?;
+            check_elements(schema, element, wire, count, reader)?;
+            reader.set_end()
+        }
+        Type::Map(id) => {
+            let (key, value) = schema.map(id);
+            let (types, count) = reader.map_begin()?;
+            if count > 0
+                && let Some((key_wire, value_wire)) = types
+            {
+                expect(key, key_wire, reader.offset())?;
+                expect(value, value_wire, reader.offset())?;
+                for at in 0..count {
+                    check_value(schema, key, reader)
+                        .map_err(|error| error.within(Step::Key(at)))?;
+                    check_value(schema, value, reader)
+                        .map_err(|error| error.within(Step::Value(at)))?;
+                }
+            }
+            reader.map_end()
+        }
+        Type::Binary => reader.binary().map(drop),
+        Type::Bool
+        | Type::I8
+        | Type::I16
+        | Type::I32
+        | Type::I64
+        | Type::Double
+        | Type::Uuid
+        | Type::Enum(_) => reader.skip(ty.wire()),
+    }
+}
+
+fn check_elements<R: Reader>(
+    schema: &Schema,
+    element: Type,
+    wire: WireType,
+    count: u32,
+    reader: &mut R,
+) -> Result<()> {
+    if count == 0 {
+        // Nobody can tell of which type nothing is.
+        return Ok(());
+    }
+    expect(element, wire, reader.offset())?;
+    match element {
+        Type::String | Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_) => {
+            for at in 0..count {
+                check_value(schema, element, reader)
+                    .map_err(|error| error.within(Step::Element(at)))?;
+            }
+            Ok(())
+        }
+        _ => reader.skip_many(wire, count),
+    }
+}
+
+/// The elements of a container are of the type that the schema says.
+#[inline]
+pub(crate) fn expect(ty: Type, wire: WireType, offset: usize) -> Result<()> {
+    if ty.wire() == wire {
+        Ok(())
+    } else {
+        Err(Malformed::new(
+            Fault::Type {
+                expected: wire_name(ty.wire()),
+                found: wire_name(wire),
+            },
+            offset,
+        ))
+    }
+}

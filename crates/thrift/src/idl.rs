@@ -1,0 +1,12 @@
+//! The interface definition language: text to syntax tree.
+//!
+//! What is accepted is what the official compiler's grammar accepts (`compiler/cpp/src/thrift/{thriftl.ll,thrifty.yy}` of
+//! Apache Thrift), which is more than its documentation says. The tree keeps what the text says; what it means is
+//! `model`'s business.
+
+pub mod ast;
+mod diagnostic;
+mod source;
+
+pub use diagnostic::{Diagnostic, Label, Severity};
+pub use source::{SourceFile, SourceId, Sources, Span};

@@ -1,0 +1,549 @@
+//! The binary protocol, strict and non-strict (`doc/specs/thrift-binary-protocol.md` of Apache Thrift).
+
+use std::borrow::Cow;
+
+use super::{FieldHeader, Nest, Open, Reader, WireType, Writer};
+use crate::{Fault, Limits, Malformed, MessageHeader, Result, message};
+
+/// The first two bytes of a strict message: version 1.
+const VERSION: u32 = 0x8001_0000;
+const VERSION_MASK: u32 = 0xffff_0000;
+
+/// Reads the binary protocol.
+#[derive(Debug, Clone)]
+pub struct BinaryReader<'a> {
+    input: &'a [u8],
+    at: usize,
+    depth_left: u32,
+    limits: &'a Limits,
+}
+
+/// The bytes that a value of a type has at least; for most it is what it has.
+const fn size_min(wire: WireType) -> usize {
+    match wire {
+        WireType::Bool | WireType::I8 | WireType::Struct => 1,
+        WireType::I16 => 2,
+        WireType::I32 | WireType::String => 4,
+        WireType::Set | WireType::List => 5,
+        WireType::Map => 6,
+        WireType::Double | WireType::I64 => 8,
+        WireType::Uuid => 16,
+    }
+}
+
+/// The bytes that every value of a type has, if that is so.
+const fn size_fixed(wire: WireType) -> Option<usize> {
+    match wire {
+        WireType::String | WireType::Struct | WireType::Set | WireType::List | WireType::Map => {
+            None
+        }
+        WireType::Bool
+        | WireType::I8
+        | WireType::I16
+        | WireType::I32
+        | WireType::I64
+        | WireType::Double
+        | WireType::Uuid => Some(size_min(wire)),
+    }
+}
+
+impl<'a> BinaryReader<'a> {
+    /// Reads from the front of `input`.
+    #[must_use]
+    pub const fn new(input: &'a [u8], limits: &'a Limits) -> Self {
+        Self {
+            input,
+            at: 0,
+            depth_left: limits.depth_max,
+            limits,
+        }
+    }
+
+    /// What has not been read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.input[self.at..]
+    }
+
+    #[cold]
+    fn fault(&self, fault: Fault) -> Box<Malformed> {
+        Malformed::new(fault, self.at)
+    }
+
+    #[cold]
+    fn truncated(&self, wanted: usize) -> Box<Malformed> {
+        self.fault(Fault::Truncated {
+            missing: wanted - (self.input.len() - self.at),
+        })
+    }
+
+    #[inline]
+    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
+        match self.input[self.at..].first_chunk::<N>() {
+            Some(bytes) => {
+                self.at += N;
+                Ok(*bytes)
+            }
+            None => Err(self.truncated(N)),
+        }
+    }
+
+    #[inline]
+    fn slice(&mut self, size: usize) -> Result<&'a [u8]> {
+        match self.input[self.at..].split_at_checked(size) {
+            Some((bytes, _)) => {
+                self.at += size;
+                Ok(bytes)
+            }
+            None => Err(self.truncated(size)),
+        }
+    }
+
+    #[inline]
+    fn wire(&mut self) -> Result<WireType> {
+        let [number] = self.take()?;
+        WireType::of(number).ok_or_else(|| Malformed::new(Fault::NoType(number), self.at - 1))
+    }
+
+    /// A size, not negative.
+    #[inline]
+    fn size(&mut self) -> Result<u32> {
+        let size = i32::from_be_bytes(self.take()?);
+        u32::try_from(size).map_err(|_| Malformed::new(Fault::NegativeSize(size), self.at - 4))
+    }
+
+    /// A number of elements of so many bytes each at least.
+    #[inline]
+    fn count(&mut self, size_min: usize) -> Result<u32> {
+        let count = self.size()?;
+        let left = self.input.len() - self.at;
+        if u64::from(count) * size_min as u64 > left as u64 {
+            return Err(Malformed::new(
+                Fault::TooManyElements { count, left },
+                self.at - 4,
+            ));
+        }
+        if count > self.limits.container_max {
+            return Err(self.fault(Fault::OverLimit {
+                what: "a container",
+                found: count as usize,
+                limit: self.limits.container_max as usize,
+            }));
+        }
+        Ok(count)
+    }
+
+    #[inline]
+    fn enter(&mut self) -> Result<()> {
+        match self.depth_left.checked_sub(1) {
+            Some(left) => {
+                self.depth_left = left;
+                Ok(())
+            }
+            None => Err(self.fault(Fault::TooDeep(self.limits.depth_max))),
+        }
+    }
+
+    /// A string of any length within the limits.
+    ///
+    /// # Errors
+    ///
+    /// If it is not whole, or too long.
+    #[inline]
+    pub fn slice_of_string(&mut self) -> Result<&'a [u8]> {
+        let size = self.size()? as usize;
+        if size > self.limits.string_max {
+            return Err(Malformed::new(
+                Fault::OverLimit {
+                    what: "a string",
+                    found: size,
+                    limit: self.limits.string_max,
+                },
+                self.at - 4,
+            ));
+        }
+        self.slice(size)
+    }
+
+    fn name(&self, name: &'a [u8]) -> Result<Cow<'a, str>> {
+        if name.len() > self.limits.name_max {
+            return Err(self.fault(Fault::OverLimit {
+                what: "a method's name",
+                found: name.len(),
+                limit: self.limits.name_max,
+            }));
+        }
+        std::str::from_utf8(name)
+            .map(Cow::Borrowed)
+            .map_err(|_| self.fault(Fault::NotUtf8))
+    }
+
+    /// The header of a message, borrowed from the input.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn header(&mut self) -> Result<MessageHeader<'a>> {
+        let start = self.at;
+        let first = u32::from_be_bytes(self.take()?);
+        if first & VERSION_MASK == VERSION {
+            let kind = message::kind_of(first as u8 & 0b111, start + 3)?;
+            let name = self.slice_of_string()?;
+            Ok(MessageHeader {
+                name: self.name(name)?,
+                kind,
+                sequence: self.i32()?,
+            })
+        } else if first <= i32::MAX as u32 {
+            // Non-strict: the length of the name comes first.
+            if first as usize > self.limits.name_max {
+                return Err(Malformed::new(
+                    Fault::NoMessage {
+                        protocol: "binary",
+                        found: first,
+                    },
+                    start,
+                ));
+            }
+            let name = self.slice(first as usize)?;
+            let name = self.name(name)?;
+            let [number] = self.take()?;
+            let kind = message::kind_of(number, self.at - 1)?;
+            Ok(MessageHeader {
+                name,
+                kind,
+                sequence: self.i32()?,
+            })
+        } else {
+            Err(Malformed::new(
+                Fault::NoMessage {
+                    protocol: "binary",
+                    found: first,
+                },
+                start,
+            ))
+        }
+    }
+}
+
+impl Reader for BinaryReader<'_> {
+    fn message_begin(&mut self) -> Result<MessageHeader<'_>> {
+        self.header()
+    }
+
+    fn message_end(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    #[inline]
+    fn struct_begin(&mut self) -> Result<Nest> {
+        self.enter()?;
+        Ok(Nest(0))
+    }
+
+    #[inline]
+    fn struct_end(&mut self, _: Nest) -> Result<()> {
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn field_begin(&mut self) -> Result<Option<FieldHeader>> {
+        let [number] = self.take()?;
+        if number == 0 {
+            return Ok(None);
+        }
+        let Some(wire) = WireType::of(number) else {
+            return Err(Malformed::new(Fault::NoType(number), self.at - 1));
+        };
+        let id = self.i16()?;
+        Ok(Some(FieldHeader { wire, id }))
+    }
+
+    #[inline]
+    fn field_end(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Everything but 0 is true, as stock readers have it.
+    #[inline]
+    fn bool(&mut self) -> Result<bool> {
+        let [byte] = self.take()?;
+        Ok(byte != 0)
+    }
+
+    #[inline]
+    fn i8(&mut self) -> Result<i8> {
+        self.take().map(i8::from_be_bytes)
+    }
+
+    #[inline]
+    fn i16(&mut self) -> Result<i16> {
+        self.take().map(i16::from_be_bytes)
+    }
+
+    #[inline]
+    fn i32(&mut self) -> Result<i32> {
+        self.take().map(i32::from_be_bytes)
+    }
+
+    #[inline]
+    fn i64(&mut self) -> Result<i64> {
+        self.take().map(i64::from_be_bytes)
+    }
+
+    #[inline]
+    fn double(&mut self) -> Result<f64> {
+        self.take().map(f64::from_be_bytes)
+    }
+
+    #[inline]
+    fn uuid(&mut self) -> Result<[u8; 16]> {
+        self.take()
+    }
+
+    #[inline]
+    fn bytes(&mut self) -> Result<&[u8]> {
+        self.slice_of_string()
+    }
+
+    #[inline]
+    fn list_begin(&mut self) -> Result<(WireType, u32)> {
+        let wire = self.wire()?;
+        let count = self.count(size_min(wire))?;
+        self.enter()?;
+        Ok((wire, count))
+    }
+
+    #[inline]
+    fn list_end(&mut self) -> Result<()> {
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    #[inline]
+    fn map_begin(&mut self) -> Result<(Option<(WireType, WireType)>, u32)> {
+        // Some writers put zeros for the types of an empty map.
+        let at = self.at;
+        let [key, value] = self.take()?;
+        let types = WireType::of(key).zip(WireType::of(value));
+        let size_min = types.map_or(0, |(key, value)| size_min(key) + size_min(value));
+        let count = self.count(size_min)?;
+        if types.is_none() && count > 0 {
+            let wrong = if WireType::of(key).is_none() {
+                key
+            } else {
+                value
+            };
+            return Err(Malformed::new(Fault::NoType(wrong), at));
+        }
+        self.enter()?;
+        Ok((types, count))
+    }
+
+    #[inline]
+    fn map_end(&mut self) -> Result<()> {
+        self.depth_left += 1;
+        Ok(())
+    }
+
+    fn skip(&mut self, wire: WireType) -> Result<()> {
+        if let Some(size) = size_fixed(wire) {
+            return self.slice(size).map(drop);
+        }
+        match wire {
+            WireType::Struct => {
+                let nest = self.struct_begin()?;
+                while let Some(field) = self.field_begin()? {
+                    self.skip(field.wire)?;
+                }
+                self.struct_end(nest)
+            }
+            WireType::Set | WireType::List => {
+                let (element, count) = self.list_begin()?;
+                self.skip_many(element, count)?;
+                self.list_end()
+            }
+            WireType::Map => {
+                let (types, count) = self.map_begin()?;
+                if let Some((key, value)) = types {
+                    match (size_fixed(key), size_fixed(value)) {
+                        (Some(key), Some(value)) => {
+                            self.slice((key + value) * count as usize)?;
+                        }
+                        _ => {
+                            for _ in 0..count {
+                                self.skip(key)?;
+                                self.skip(value)?;
+                            }
+                        }
+                    }
+                }
+                self.map_end()
+            }
+            _ => self.slice_of_string().map(drop),
+        }
+    }
+
+    #[inline]
+    fn skip_many(&mut self, wire: WireType, count: u32) -> Result<()> {
+        if let Some(size) = size_fixed(wire) {
+            // The count was compared with the bytes that are left.
+            return self.slice(size * count as usize).map(drop);
+        }
+        for _ in 0..count {
+            self.skip(wire)?;
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn offset(&self) -> usize {
+        self.at
+    }
+}
+
+/// Writes the binary protocol, with strict messages.
+#[derive(Debug)]
+pub struct BinaryWriter<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> BinaryWriter<'a> {
+    /// Appends to `out`.
+    #[must_use]
+    pub const fn new(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    #[inline]
+    fn size(&mut self, size: usize) {
+        debug_assert!(i32::try_from(size).is_ok(), "sizes are 31 bits on the wire");
+        self.out.extend_from_slice(&(size as u32).to_be_bytes());
+    }
+
+    fn close(&mut self, open: Open, count: u32) {
+        self.out[open.at..open.at + 4].copy_from_slice(&count.to_be_bytes());
+    }
+}
+
+impl Writer for BinaryWriter<'_> {
+    fn message_begin(&mut self, header: &MessageHeader<'_>) {
+        let first = VERSION | u32::from(header.kind.number());
+        self.out.extend_from_slice(&first.to_be_bytes());
+        self.string(&header.name);
+        self.i32(header.sequence);
+    }
+
+    fn message_end(&mut self) {}
+
+    #[inline]
+    fn struct_begin(&mut self) -> Nest {
+        Nest(0)
+    }
+
+    #[inline]
+    fn struct_end(&mut self, _: Nest) {
+        self.out.push(0);
+    }
+
+    #[inline]
+    fn field_begin(&mut self, wire: WireType, id: i16) {
+        let [high, low] = id.to_be_bytes();
+        self.out.extend_from_slice(&[wire as u8, high, low]);
+    }
+
+    #[inline]
+    fn field_end(&mut self) {}
+
+    #[inline]
+    fn bool(&mut self, value: bool) {
+        self.out.push(u8::from(value));
+    }
+
+    #[inline]
+    fn i8(&mut self, value: i8) {
+        self.out.extend_from_slice(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn i16(&mut self, value: i16) {
+        self.out.extend_from_slice(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn i32(&mut self, value: i32) {
+        self.out.extend_from_slice(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn i64(&mut self, value: i64) {
+        self.out.extend_from_slice(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn double(&mut self, value: f64) {
+        self.out.extend_from_slice(&value.to_be_bytes());
+    }
+
+    #[inline]
+    fn uuid(&mut self, value: &[u8; 16]) {
+        self.out.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn string(&mut self, value: &str) {
+        self.binary(value.as_bytes());
+    }
+
+    #[inline]
+    fn binary(&mut self, value: &[u8]) {
+        self.size(value.len());
+        self.out.extend_from_slice(value);
+    }
+
+    #[inline]
+    fn list_begin(&mut self, element: WireType, count: u32) {
+        let [a, b, c, d] = count.to_be_bytes();
+        self.out.extend_from_slice(&[element as u8, a, b, c, d]);
+    }
+
+    #[inline]
+    fn list_end(&mut self) {}
+
+    #[inline]
+    fn map_begin(&mut self, key: WireType, value: WireType, count: u32) {
+        let [a, b, c, d] = count.to_be_bytes();
+        self.out
+            .extend_from_slice(&[key as u8, value as u8, a, b, c, d]);
+    }
+
+    #[inline]
+    fn map_end(&mut self) {}
+
+    #[inline]
+    fn list_open(&mut self, element: WireType) -> Open {
+        self.list_begin(element, 0);
+        Open {
+            at: self.out.len() - 4,
+        }
+    }
+
+    #[inline]
+    fn list_close(&mut self, open: Open, count: u32) {
+        self.close(open, count);
+    }
+
+    #[inline]
+    fn map_open(&mut self, key: WireType, value: WireType) -> Open {
+        self.map_begin(key, value, 0);
+        Open {
+            at: self.out.len() - 4,
+        }
+    }
+
+    #[inline]
+    fn map_close(&mut self, open: Open, count: u32) {
+        self.close(open, count);
+    }
+}
