@@ -23,6 +23,7 @@ pub(crate) mod random;
 mod recovery;
 mod replies;
 mod settle;
+mod stream;
 mod timeout;
 pub(crate) mod timers;
 mod topology;
@@ -112,6 +113,7 @@ pub struct Broker {
     ack_record: Vec<u8>,
     replies: replies::Replies,
     pub(crate) delayed: delay::Delayed,
+    pub(crate) streams: stream::Streams,
     scratch: Vec<QueueId>,
     /// A queue that is long after the message that is being published.
     grown: Option<QueueId>,
@@ -342,6 +344,7 @@ impl Broker {
         self.logs.durable.handle_written(done);
         self.resume_durable(now);
         self.flush_confirms();
+        self.reveal_streams(now);
     }
 
     /// There was no space for a batch of the transient log: its messages stay in memory until there is.

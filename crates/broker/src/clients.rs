@@ -26,7 +26,7 @@ pub(crate) struct Clients {
 }
 
 /// What a consumer may do now.
-enum Capacity {
+pub(crate) enum Capacity {
     Free,
     Full,
     Gone,
@@ -66,7 +66,7 @@ impl Clients {
         }
     }
 
-    fn capacity(&mut self, key: Key) -> Capacity {
+    pub(crate) fn capacity(&mut self, key: Key) -> Capacity {
         let Some(consumer) = self.consumers.get(key) else {
             return Capacity::Gone;
         };

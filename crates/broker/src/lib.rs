@@ -39,6 +39,7 @@ mod message;
 mod queue;
 mod session;
 mod slab;
+mod stream;
 mod vhost;
 
 pub use broker::admin;

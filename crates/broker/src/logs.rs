@@ -25,6 +25,10 @@ pub(crate) mod kind {
     pub(crate) const DELAY_OVER: u8 = 7;
     /// The broker was started after it had been stopped in good order: from here on anything may have been delivered again.
     pub(crate) const STARTED: u8 = 8;
+    /// A message of a stream: like MESSAGE, with its offset and its time (`stream.rs`).
+    pub(crate) const STREAMED: u8 = 9;
+    /// The beginning of a stream was cut off (`stream.rs`).
+    pub(crate) const CUT: u8 = 10;
 }
 
 /// Both logs.

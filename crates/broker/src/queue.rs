@@ -7,7 +7,11 @@ use std::{collections::VecDeque, sync::Arc};
 use trefoil_amqp::{ChannelNumber, Table};
 
 use crate::{
-    arguments::QueueArguments, inspect::MessageCounters, policy::QueueSettings, slab::Key,
+    arguments::QueueArguments,
+    inspect::MessageCounters,
+    policy::QueueSettings,
+    slab::Key,
+    stream::{Reader, Stream},
     vhost::VhostId,
 };
 pub(crate) use ready::{
@@ -31,8 +35,10 @@ pub(crate) struct Queue {
     pub(crate) settings: QueueSettings,
     pub(crate) policy: Option<String>,
     pub(crate) operator_policy: Option<String>,
-    /// In the order of delivery.
+    /// In the order of delivery. Always empty in a stream.
     pub(crate) ready: Ready,
+    /// Only a stream has this.
+    pub(crate) stream: Option<Box<Stream>>,
     /// Delivered and not acknowledged.
     pub(crate) unacked: usize,
     pub(crate) unacked_bytes: u64,
@@ -59,6 +65,14 @@ impl Queue {
     pub(crate) fn keeps(&self) -> bool {
         self.is_durable && self.owner.is_none()
     }
+
+    /// How many messages there are for whoever asks: in a stream all that are kept.
+    pub(crate) fn message_count(&self) -> usize {
+        match &self.stream {
+            Some(stream) => stream.index.len(),
+            None => self.ready.len(),
+        }
+    }
 }
 
 /// A consumer.
@@ -76,6 +90,8 @@ pub(crate) struct Consumer {
     pub(crate) unacked: u32,
     /// Not in the queue's line because it could not take a message when it was offered one.
     pub(crate) is_parked: bool,
+    /// Its place, if the queue is a stream.
+    pub(crate) reader: Option<Box<Reader>>,
     pub(crate) arguments: Table,
 }
 

@@ -337,6 +337,7 @@ impl Broker {
         self.settle_down(now);
         self.flush_confirms();
         self.log_acknowledgements();
+        self.log_cuts();
     }
 
     /// A connection publishes for the first time, or again: an alarm stops it.

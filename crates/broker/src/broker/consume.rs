@@ -10,7 +10,7 @@ use trefoil_amqp::{
 use super::{Broker, Failure, publish::REPLY_TO, pump::discard};
 use crate::{
     access::{Permission, ResourceKind},
-    arguments::ConsumerArguments,
+    arguments::{ConsumerArguments, queue_resource},
     queue::{Consumer, Queue},
     routing::QueueId,
     session::Unacked,
@@ -80,16 +80,22 @@ impl Broker {
         let id = self.find_queue(session, vhost, &name)?;
         let table = table(&consume.arguments)?;
         let host = Arc::clone(&self.vhost(vhost).name);
-        let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
+        let Self {
+            queues, clients, ..
+        } = self;
+        let queue = queues.get_mut(id).ok_or(Failure::Gone)?;
         let arguments = ConsumerArguments::parse(&host, &name, queue.arguments.queue_type, &table)?;
+        let channel = clients.channel(session, number).ok_or(Failure::Gone)?;
+        let reader = Self::reader(queue, channel, &host, consume, &arguments, &table, now)?;
         let in_exclusive_use = queue.consumers.has_exclusive
             || (consume.exclusive && !queue.consumers.all.is_empty())
             || (consume.exclusive && queue.arguments.single_active_consumer);
-        if in_exclusive_use {
+        // A stream is read by whoever wants to, as RabbitMQ has it: the flag is noted and excludes nobody.
+        if in_exclusive_use && reader.is_none() {
             let text = format!("queue '{name}' in vhost '{host}' in exclusive use");
             return Err(Failure::channel(ReplyCode::AccessRefused, text));
         }
-        let channel = self.clients.channel(session, number).ok_or(Failure::Gone)?;
+        let is_exclusive = consume.exclusive && reader.is_none();
         let prefetch = if consume.no_ack { 0 } else { channel.prefetch };
         let key = self.clients.consumers.insert(Consumer {
             queue: id,
@@ -97,11 +103,12 @@ impl Broker {
             channel: number,
             tag: Arc::clone(&tag),
             no_ack: consume.no_ack,
-            is_exclusive: consume.exclusive,
+            is_exclusive,
             priority: arguments.priority,
             prefetch,
             unacked: 0,
             is_parked: false,
+            reader,
             arguments: table,
         });
         if let Some(channel) = self.clients.channel(session, number) {
@@ -110,7 +117,7 @@ impl Broker {
         let queue = self.queues.get_mut(id).ok_or(Failure::Gone)?;
         queue.consumers.had_any = true;
         queue.consumers.all.push(key);
-        queue.consumers.has_exclusive = consume.exclusive;
+        queue.consumers.has_exclusive = is_exclusive;
         queue.last_used = now;
         if queue.arguments.single_active_consumer {
             self.choose_active(id);
@@ -244,6 +251,11 @@ impl Broker {
                 "cannot obtain access to locked queue '{name}' in vhost '{host}'. basic.get operations are not supported by {kind} queues with single active consumer"
             );
             return Err(Failure::channel(ReplyCode::ResourceLocked, text));
+        }
+        if queue.stream.is_some() {
+            let resource = queue_resource(&host, &name);
+            let text = format!("basic.get not supported by stream queues {resource}");
+            return Err(Failure::connection(ReplyCode::NotImplemented, text));
         }
         self.expire(id, now);
         loop {

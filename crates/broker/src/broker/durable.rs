@@ -289,6 +289,7 @@ impl Broker {
                 }
             }
             kind::MESSAGE => self.move_message(at, record, unacked),
+            kind::STREAMED => self.move_streamed(at, record),
             kind::DELAYED => {
                 if let Some((virtual_host, stored)) = message::read_delayed(record)
                     && self

@@ -40,6 +40,9 @@ impl Broker {
             return Until::Now;
         };
         queue.counters.publish += 1;
+        if queue.stream.is_some() {
+            return self.append_to_stream(id, message, now);
+        }
         if let Some(overflow) = queue.refuses(message.body.len()) {
             return self.refuse(id, overflow, message, now);
         }
@@ -94,7 +97,7 @@ impl Broker {
         }
     }
 
-    fn until(&self, level: ConfirmLevel) -> Until {
+    pub(super) fn until(&self, level: ConfirmLevel) -> Until {
         match level {
             ConfirmLevel::Fsync => Until::Durable(self.logs.durable.end()),
             ConfirmLevel::Written => Until::Written(self.logs.durable.end()),
@@ -114,6 +117,7 @@ impl Broker {
         let mut durable: Vec<u64> = Vec::with_capacity(ids.len());
         let mut until = Until::Now;
         let mut refused = Vec::new();
+        let mut streams = Vec::new();
         for id in ids {
             let Self {
                 queues, clients, ..
@@ -122,6 +126,11 @@ impl Broker {
                 continue;
             };
             queue.counters.publish += 1;
+            if queue.stream.is_some() {
+                until = stricter(until, queue.settings.confirm_level);
+                streams.push(*id);
+                continue;
+            }
             if let Some(overflow) = queue.refuses(message.body.len()) {
                 refused.push((*id, overflow));
                 continue;
@@ -149,6 +158,9 @@ impl Broker {
         }
         if !keeping.is_empty() {
             self.keep_many(&keeping, &durable, message, facts, now);
+        }
+        for id in streams {
+            self.append_to_stream(id, message, now);
         }
         until = match until {
             Until::Durable(_) => Until::Durable(self.logs.durable.end()),

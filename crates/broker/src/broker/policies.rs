@@ -108,6 +108,7 @@ impl Broker {
             queue.last_used = now;
         }
         self.drop_excess(id, now);
+        self.cut_stream(id, now);
         self.reschedule_expiry(id);
         self.schedule_lease(id);
     }

@@ -38,6 +38,13 @@ impl Broker {
 
     /// Gives what is ready to whoever can take it.
     pub(super) fn pump(&mut self, id: QueueId, now: u64) {
+        if self
+            .queues
+            .get(id)
+            .is_some_and(|queue| queue.stream.is_some())
+        {
+            return self.pump_stream(id, now);
+        }
         self.expire(id, now);
         loop {
             let Self {

@@ -1,13 +1,14 @@
 //! Emptying queues.
 
 use trefoil_amqp::{
-    ChannelNumber, Method,
+    ChannelNumber, Method, ReplyCode,
     method::queue::{Purge, PurgeOk},
 };
 
 use super::{Broker, Failure};
 use crate::{
     access::{Permission, ResourceKind},
+    arguments::queue_resource,
     routing::QueueId,
     slab::Key,
 };
@@ -25,6 +26,15 @@ impl Broker {
         let name = self.queue_name(session, number, purge.queue)?;
         self.check(session, vhost, ResourceKind::Queue, &name, Permission::Read)?;
         let id = self.find_queue(session, vhost, &name)?;
+        if self
+            .queues
+            .get(id)
+            .is_some_and(|queue| queue.stream.is_some())
+        {
+            let resource = queue_resource(&self.vhost(vhost).name, &name);
+            let text = format!("queue.purge not supported by stream queues {resource}");
+            return Err(Failure::connection(ReplyCode::NotImplemented, text));
+        }
         let message_count = self.purge_queue(id, now);
         if !purge.no_wait {
             self.answer(

@@ -296,6 +296,7 @@ impl Broker {
             is_auto_delete,
             owner,
             ready: Ready::new(settings.max_priority),
+            stream: (arguments.queue_type == arguments::QueueType::Stream).then(Box::default),
             arguments,
             settings,
             policy,
@@ -357,7 +358,9 @@ impl Broker {
                     );
                     return Err(Failure::connection(ReplyCode::NotImplemented, text));
                 }
-                if delete.if_unused && !queue.consumers.all.is_empty() {
+                // RabbitMQ's streams pass over both flags.
+                let is_stream = queue.stream.is_some();
+                if delete.if_unused && !is_stream && !queue.consumers.all.is_empty() {
                     return Err(Failure::precondition(format!("{resource} in use")));
                 }
                 if delete.if_empty && !queue.ready.is_empty() {
@@ -398,6 +401,7 @@ impl Broker {
             return (0, Vec::new());
         };
         self.churn.queue_deleted += 1;
+        // Of a stream RabbitMQ always says 0.
         let count = u32::try_from(queue.ready.len()).unwrap_or(u32::MAX);
         if let Some(host) = self.vhosts.get_mut(queue.vhost.0) {
             let removed = host.topology.remove_queue(id);
@@ -416,7 +420,10 @@ impl Broker {
         while let Some(entry) = queue.ready.pop() {
             self.logs.release(&entry);
         }
-        self.release_unacked_of(id, queue.uid, queue.unacked);
+        match queue.stream.take() {
+            Some(stream) => self.drop_stream(id, *stream),
+            None => self.release_unacked_of(id, queue.uid, queue.unacked),
+        }
         (count, consumers)
     }
 
@@ -472,7 +479,7 @@ impl Broker {
 fn declare_ok<'a>(queue: &Queue, name: &'a str) -> DeclareOk<'a> {
     DeclareOk {
         queue: name,
-        message_count: u32::try_from(queue.ready.len()).unwrap_or(u32::MAX),
+        message_count: u32::try_from(queue.message_count()).unwrap_or(u32::MAX),
         consumer_count: u32::try_from(queue.consumers.all.len()).unwrap_or(u32::MAX),
     }
 }

@@ -8,14 +8,14 @@ use std::{
 
 use trefoil_store::{Log, Position, Report, Storage, Writer};
 
-use super::{Alarms, Broker, Settings, random::Random};
+use super::{Alarms, Broker, Settings, random::Random, stream::FoundStream};
 use crate::{
     access::Access,
     logs::{Logs, kind},
     message::{self, RecordFacts, Stored},
     policy::Policies,
     queue::{Entry, HISTORY, MORTAL, NEVER, PERSISTENT, REDELIVERED},
-    routing::Route,
+    routing::{QueueId, Route},
     slab::Slab,
 };
 
@@ -143,6 +143,7 @@ impl Line {
 struct Found {
     entities: BTreeMap<Vec<u8>, (Position, Vec<u8>)>,
     lines: HashMap<u64, Line>,
+    streams: HashMap<u64, FoundStream>,
     delayed: BTreeMap<u64, (Position, String, String, RecordFacts)>,
     /// What had been delivered when the broker was stopped in good order: queue and sequence.
     stopped: Option<HashMap<(u64, u64), u16>>,
@@ -190,6 +191,8 @@ impl Found {
                 self.delayed.remove(&u64::from_le_bytes(sequence));
             }),
             kind::STARTED => Some(()),
+            kind::STREAMED => FoundStream::streamed(&mut self.streams, at, record),
+            kind::CUT => FoundStream::cut(&mut self.streams, record),
             _ => None,
         };
         self.unknown += usize::from(is_known.is_none());
@@ -308,6 +311,7 @@ impl Broker {
             ack_record: Vec::new(),
             replies: super::replies::Replies::default(),
             delayed: super::delay::Delayed::default(),
+            streams: super::stream::Streams::default(),
             scratch: Vec::new(),
             grown: None,
             route: Route::new(seed),
@@ -327,12 +331,15 @@ impl Broker {
         let entities = std::mem::take(&mut found.entities);
         let mended = broker.restore_entities(entities, now)?;
         // Queues that are gone count: their messages are in the log, and must not become those of a new queue.
-        let used = found.lines.keys().copied().max().unwrap_or(0);
+        let used = found.lines.keys().chain(found.streams.keys());
+        let used = used.copied().max().unwrap_or(0);
         broker.uid = broker.uid.max(used);
         if is_new {
             broker.put_first_entities(now);
         }
-        let messages = broker.restore_messages(found.lines, found.stopped.as_ref(), now);
+        let mut messages = broker.restore_streams(found.streams, now);
+        let (restored, adopted) = broker.restore_messages(found.lines, found.stopped.as_ref(), now);
+        messages += restored;
         for (_, (at, virtual_host, exchange, facts)) in found.delayed {
             if let Some(vhost) = broker.vhost_names.get(virtual_host.as_str()).copied() {
                 broker.logs.durable.retain(at, 1);
@@ -340,6 +347,9 @@ impl Broker {
             }
         }
         broker.logs.durable.handle_recovered();
+        for (id, entries) in adopted {
+            broker.adopt(id, &entries, now);
+        }
         if found.stopped.is_some() {
             // Otherwise a broker that is killed before it writes anything else would count as one stopped in good order.
             broker.logs.durable.append(kind::STARTED, &[]);
@@ -360,13 +370,15 @@ impl Broker {
         Ok((broker, writers, report))
     }
 
+    /// How many there are, and what has to become part of a stream.
     fn restore_messages(
         &mut self,
         lines: HashMap<u64, Line>,
         stopped: Option<&HashMap<(u64, u64), u16>>,
         now: u64,
-    ) -> usize {
+    ) -> (usize, Vec<(QueueId, Vec<Entry>)>) {
         let mut messages = 0;
+        let mut adopted = Vec::new();
         for (uid, line) in lines {
             // Of a queue that is gone: its messages went with it.
             let Some(id) = self.catalog.queues.get(&uid).copied() else {
@@ -375,6 +387,15 @@ impl Broker {
             let Some(queue) = self.queues.get_mut(id) else {
                 continue;
             };
+            if queue.stream.is_some() {
+                let entries = line.into_entries();
+                for entry in &entries {
+                    self.logs.durable.retain(entry.at, 1);
+                }
+                messages += entries.len();
+                adopted.push((id, entries));
+                continue;
+            }
             for mut entry in line.into_entries() {
                 let ttl = queue.settings.message_ttl_ms;
                 let limit = ttl.map_or(NEVER, |ttl| now.saturating_add(ttl));
@@ -396,7 +417,7 @@ impl Broker {
             self.drop_excess(id, now);
             self.reschedule_expiry(id);
         }
-        messages
+        (messages, adopted)
     }
 }
 

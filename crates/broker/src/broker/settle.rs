@@ -105,6 +105,10 @@ impl Broker {
             }
         }
         match how {
+            // However it is settled: the message stays, and the consumer may have another.
+            _ if queue.stream.is_some() => {
+                queue.counters.ack += u64::from(how == Settle::Acknowledge);
+            }
             Settle::Acknowledge => {
                 queue.counters.ack += 1;
                 self.discard(delivery.queue, &delivery.entry);

@@ -55,6 +55,9 @@ impl Broker {
             self.delete_queue(id, now);
             return;
         }
+        if queue.stream.is_some() {
+            self.stream_due(id, now);
+        }
         self.expire(id, now);
         self.expire_deliveries(id, now);
         self.reschedule_expiry(id);

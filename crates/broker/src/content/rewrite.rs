@@ -61,6 +61,13 @@ pub fn with_delivery_count(header: ContentHeader<'_>, count: u64) -> Vec<u8> {
     with_headers(header, &Table::new().with("x-delivery-count", count))
 }
 
+/// With the header `x-stream-offset`: the message's number in its stream.
+#[must_use]
+pub fn with_stream_offset(header: ContentHeader<'_>, offset: u64) -> Vec<u8> {
+    let offset = i64::try_from(offset).unwrap_or(i64::MAX);
+    with_headers(header, &Table::new().with("x-stream-offset", offset))
+}
+
 /// With the header `x-delay` negated: as a delayed exchange hands a message on, so that it does not wait again.
 #[must_use]
 pub fn with_delay_past(header: ContentHeader<'_>) -> Vec<u8> {

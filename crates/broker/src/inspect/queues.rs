@@ -19,6 +19,8 @@ use crate::{
 const QUEUE_BYTES: u64 = 1_024;
 /// What a waiting message takes, about: its body is in the log.
 const ENTRY_BYTES: u64 = 48;
+/// What a message of a stream takes, about.
+const ITEM_BYTES: u64 = 25;
 
 impl Broker {
     /// Virtual hosts: all, or the one that is asked for.
@@ -96,7 +98,10 @@ impl Broker {
             single_active_consumer_tag: queue.consumers.active.and_then(tag),
             messages: queue.counters,
             idle_since: is_idle(queue).then_some(queue.idle_since.max(queue.last_used)),
-            memory: QUEUE_BYTES + (depth.ready + depth.unacknowledged) * ENTRY_BYTES,
+            memory: match &queue.stream {
+                Some(_) => QUEUE_BYTES + depth.ready * ITEM_BYTES,
+                None => QUEUE_BYTES + (depth.ready + depth.unacknowledged) * ENTRY_BYTES,
+            },
             depth,
         })
     }
@@ -271,6 +276,17 @@ impl Broker {
 }
 
 fn depth(queue: &Queue) -> Depth {
+    if let Some(stream) = &queue.stream {
+        // Deliveries take nothing out, so all messages are ready and none is anywhere else.
+        let (ready, ready_bytes) = (stream.index.len() as u64, stream.index.bytes());
+        return Depth {
+            ready,
+            ready_bytes,
+            persistent: ready,
+            persistent_bytes: ready_bytes,
+            ..Depth::default()
+        };
+    }
     let (ready, unacknowledged) = (queue.ready.len() as u64, queue.unacked as u64);
     let (ready_bytes, unacknowledged_bytes) = (queue.ready.bytes(), queue.unacked_bytes);
     // Which of the messages are persistent is not counted; a queue that survives is for those that do.

@@ -87,11 +87,16 @@ impl QueueSettings {
             Some(limit) => u64::try_from(limit).ok(),
             None => is_quorum.then_some(u64::from(DELIVERY_LIMIT_DEFAULT)),
         };
+        // What a stream keeps is for the policy to say, if it says something; of other queues the lower limit counts.
+        let limit = match arguments.queue_type {
+            QueueType::Stream => |argument: Option<u64>, policy: Option<u64>| policy.or(argument),
+            QueueType::Classic | QueueType::Quorum => lowest,
+        };
         Self {
             message_ttl_ms: lowest(arguments.message_ttl_ms, policy.message_ttl_ms),
             expires_ms: lowest(arguments.expires_ms, policy.expires_ms),
             max_length: lowest(arguments.max_length, policy.max_length),
-            max_length_bytes: lowest(arguments.max_length_bytes, policy.max_length_bytes),
+            max_length_bytes: limit(arguments.max_length_bytes, policy.max_length_bytes),
             overflow,
             dead_letter_exchange,
             dead_letter_routing_key: arguments
@@ -107,7 +112,7 @@ impl QueueSettings {
                 .confirm_level
                 .or(policy.confirm_level)
                 .unwrap_or_default(),
-            max_age_ms: lowest(arguments.max_age_ms, policy.max_age_ms),
+            max_age_ms: limit(arguments.max_age_ms, policy.max_age_ms),
         }
     }
 }

@@ -19,6 +19,7 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
         }) += 1;
     };
     let mut consumers = 0;
+    let mut streamed = 0;
     for (key, session) in broker.clients.sessions.iter() {
         for channel in session.channels.iter().flatten() {
             assert!(
@@ -32,7 +33,10 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
                     let sum = held.entry(delivery.queue_uid).or_default();
                     sum.0 += 1;
                     sum.1 += u64::from(delivery.entry.size);
-                    count(&delivery.entry);
+                    // Those of a stream refer to nothing: the stream does.
+                    if queue.is_some_and(|queue| queue.stream.is_none()) {
+                        count(&delivery.entry);
+                    }
                 }
                 if delivery.consumer != Key::NONE {
                     in_flight += 1;
@@ -54,6 +58,12 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
     assert_eq!(broker.clients.consumers.len(), consumers, "consumers");
     for (id, queue) in broker.queues.iter() {
         let name = &queue.name;
+        if let Some(stream) = &queue.stream {
+            assert_eq!(queue.ready.len(), 0, "{name} is a stream");
+            assert_eq!(stream.index.len(), stream.index.from(0).count());
+            assert!(stream.visible <= stream.next && stream.first() <= stream.next);
+            streamed += stream.index.len() as u64;
+        }
         assert_eq!(broker.vhost(queue.vhost).topology.queue_id(name), Some(id));
         let (length, bytes) = held.get(&queue.uid).copied().unwrap_or_default();
         assert_eq!(queue.unacked, length, "deliveries of {name}");
@@ -84,7 +94,14 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
                 "{} is in line or parked",
                 consumer.tag
             );
-            if is_served && is_served_here && !queue.ready.is_empty() {
+            let is_behind = match (&queue.stream, &consumer.reader) {
+                (Some(stream), Some(reader)) => {
+                    let next = stream.index.from(reader.next).next();
+                    next.is_some_and(|(offset, _)| offset < stream.visible)
+                }
+                _ => !queue.ready.is_empty(),
+            };
+            if is_served && is_served_here && is_behind {
                 let session = broker.clients.sessions.get(consumer.session);
                 let channel = session.and_then(|session| {
                     session.channels[usize::from(consumer.channel.0)].as_deref()
@@ -99,7 +116,7 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
         }
     }
     let (waiting_durable, waiting_transient) = broker.delayed.counts();
-    durable += waiting_durable;
+    durable += waiting_durable + streamed;
     transient += waiting_transient;
     assert_eq!(broker.logs.durable.references(), durable, "durable log");
     assert_eq!(
