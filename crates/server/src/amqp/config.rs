@@ -1,15 +1,13 @@
 //! What the broker's shell is told, and its listeners.
 
-use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
-
-use rustls::ServerConfig;
+use std::{io, net::SocketAddr, path::PathBuf};
 
 use super::{
     Listening,
     gate::{ListenError, Listener},
     mailbox::Kind,
     open::BrokerError,
-    tls::{TlsConfig, TlsError, server_config},
+    tls::{Certificates, TlsConfig, TlsError},
 };
 
 /// Settings of [`super::Amqp`].
@@ -95,7 +93,7 @@ impl AmqpConfig {
 pub struct Listeners {
     pub(super) sockets: Vec<Listener>,
     pub(super) listening: Vec<Listening>,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Certificates>,
 }
 
 /// Why the broker is not served.
@@ -130,7 +128,7 @@ impl Listeners {
         }
         if !config.tls_listen.is_empty() {
             let tls = config.tls.as_ref().ok_or(StartError::NoCertificate)?;
-            listeners.tls = Some(server_config(tls)?);
+            listeners.tls = Some(Certificates::read(tls)?);
         }
         for address in &config.tls_listen {
             listeners.add(*address, Kind::Tls)?;

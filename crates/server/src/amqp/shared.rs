@@ -10,7 +10,6 @@ use std::{
     time::Instant,
 };
 
-use rustls::ServerConfig;
 use trefoil_broker::{Broker, ConnectionId};
 
 use super::{
@@ -22,7 +21,7 @@ use super::{
     mailbox::{Adopt, Kind, Letter, Mailbox},
     monitor::Monitor,
     pool::Pool,
-    tls,
+    tls::{self, Certificates},
 };
 use crate::clock::Clock;
 
@@ -35,7 +34,7 @@ pub(super) struct Shared {
     pub(super) desk: Desk,
     pub(super) pool: Pool,
     pub(super) monitor: Monitor,
-    pub(super) tls: Option<Arc<ServerConfig>>,
+    pub(super) tls: Option<Certificates>,
     pub(super) listening: Vec<Listening>,
     pub(super) gate: Gate,
     /// When the broker's next timer is due; the first reactor sleeps no longer.
@@ -249,9 +248,12 @@ impl Shared {
     /// The TLS side of a new connection.
     pub(super) fn session(&self, kind: Kind) -> io::Result<Option<tls::Session>> {
         match (&self.tls, kind) {
-            (Some(config), Kind::Tls) => tls::Session::new(config)
-                .map(Some)
-                .map_err(io::Error::other),
+            (Some(certificates), Kind::Tls) => {
+                let config = certificates.current(self.clock.steady_ms());
+                tls::Session::new(config)
+                    .map(Some)
+                    .map_err(io::Error::other)
+            }
             _ => Ok(None),
         }
     }

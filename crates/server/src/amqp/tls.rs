@@ -1,5 +1,7 @@
 //! TLS of a connection, by bytes: nothing here reads or writes a socket by itself.
 
+mod reload;
+
 use std::{
     io::{self, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -17,6 +19,8 @@ use x509_cert::der::{
     asn1::{PrintableStringRef, TeletexStringRef, Utf8StringRef},
     oid::ObjectIdentifier,
 };
+
+pub(super) use reload::Certificates;
 
 /// `commonName` of X.520.
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
@@ -61,7 +65,7 @@ pub enum TlsError {
 ///
 /// # Errors
 /// [`TlsError`].
-pub(super) fn server_config(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
+fn server_config(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&config.certificate, "a certificate")?;
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| TlsError::File {
         what: "a private key",
@@ -129,9 +133,9 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(config: &Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
         Ok(Self {
-            connection: ServerConnection::new(Arc::clone(config))?,
+            connection: ServerConnection::new(config)?,
             closed: false,
             given_up: false,
             peer_closed: false,

@@ -1,6 +1,10 @@
 //! TLS: who is there, and that bytes arrive.
 
-use std::{net::TcpStream, path::Path, sync::Arc};
+use std::{
+    net::TcpStream,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
@@ -10,7 +14,11 @@ use rustls::{
 use tempfile::TempDir;
 use trefoil_amqp::MethodId;
 
-use super::{super::TlsConfig, Client, Server, client::PATIENCE};
+use super::{
+    super::{TlsConfig, tls::Certificates},
+    Client, Server,
+    client::{PATIENCE, until},
+};
 
 /// An authority and what it signed.
 struct Authority {
@@ -41,19 +49,25 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    fn server(&self, client_required: bool) -> Server {
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// The files of a server.
+    fn files(&self, client_required: bool) -> TlsConfig {
         let (certificate, key) = self.sign("server", "localhost");
-        let write = |name: &str, text: String| {
-            let path = self.directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let tls = TlsConfig {
-            certificate: write("certificate", certificate.pem()),
-            key: write("key", key.serialize_pem()),
-            client_ca: Some(write("authority", self.issuer.pem())),
+        TlsConfig {
+            certificate: self.write("certificate", &certificate.pem()),
+            key: self.write("key", &key.serialize_pem()),
+            client_ca: Some(self.write("authority", &self.issuer.pem())),
             client_required,
-        };
+        }
+    }
+
+    fn server(&self, client_required: bool) -> Server {
+        let tls = self.files(client_required);
         Server::start_with(|config| {
             config.tls_listen = std::mem::take(&mut config.listen);
             config.tls = Some(tls);
@@ -62,6 +76,14 @@ impl Authority {
 
     /// A client that believes this authority, and shows a certificate if it has a name.
     fn client(&self, server: &Server, name: Option<&str>) -> Client {
+        Client::over(self.stream(server, name))
+    }
+
+    fn stream(
+        &self,
+        server: &Server,
+        name: Option<&str>,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.issuer.der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -82,7 +104,7 @@ impl Authority {
         let connection = ClientConnection::new(Arc::new(config), host).unwrap();
         let socket = TcpStream::connect(server.amqp.listening()[0].address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Client::over(StreamOwned::new(connection, socket))
+        StreamOwned::new(connection, socket)
     }
 }
 
@@ -159,7 +181,7 @@ fn without_a_certificate_nobody_comes_in_if_it_is_required() {
 fn files_that_are_no_certificates_are_refused() {
     let directory = tempfile::tempdir().unwrap();
     let check = |config: &TlsConfig, expected: &str| {
-        let error = super::super::tls::server_config(config).unwrap_err();
+        let error = Certificates::read(config).unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     };
     let authority = Authority::new();
@@ -175,7 +197,7 @@ fn files_that_are_no_certificates_are_refused() {
         client_ca: None,
         client_required: false,
     };
-    super::super::tls::server_config(&good).unwrap();
+    Certificates::read(&good).unwrap();
     let changed = |change: &dyn Fn(&mut TlsConfig)| {
         let mut config = good.clone();
         change(&mut config);
@@ -200,4 +222,58 @@ fn files_that_are_no_certificates_are_refused() {
         &changed(&|c| c.key = write("other", &other)),
         "cannot be used",
     );
+}
+
+#[test]
+fn new_connections_see_a_new_certificate() {
+    let authority = Authority::new();
+    let server = authority.server(false);
+    let mut early = authority.client(&server, None);
+    early.log_in();
+    let (certificate, key) = authority.sign("renewed", "localhost");
+    authority.write("certificate", &certificate.pem());
+    authority.write("key", &key.serialize_pem());
+    until(|| {
+        let mut stream = authority.stream(&server, None);
+        stream.conn.complete_io(&mut stream.sock).unwrap();
+        let shown = stream.conn.peer_certificates().unwrap();
+        shown[0] == *certificate.der()
+    });
+    // Those that are there stay.
+    early.declare("q", false);
+}
+
+#[test]
+fn files_are_read_again_when_they_change_and_can_be_used() {
+    let authority = Authority::new();
+    let certificates = Certificates::read(&authority.files(false)).unwrap();
+    let mut now = 0;
+    let mut last = certificates.current(now);
+    let mut check = |is_renewed: bool| {
+        // Not at every connection.
+        assert!(Arc::ptr_eq(&certificates.current(now + 999), &last));
+        now += 1_000;
+        let current = certificates.current(now);
+        assert_eq!(!Arc::ptr_eq(&current, &last), is_renewed);
+        last = current;
+    };
+    check(false);
+    let (certificate, key) = authority.sign("renewed", "localhost");
+    // Half of it cannot be used.
+    authority.write("certificate", &certificate.pem());
+    check(false);
+    check(false);
+    authority.write("key", &key.serialize_pem());
+    check(true);
+    check(false);
+    authority.write("authority", "nothing");
+    check(false);
+    authority.write("authority", &Authority::new().issuer.pem());
+    check(true);
+    let path = authority.directory.path().join("key");
+    std::fs::remove_file(&path).unwrap();
+    check(false);
+    authority.write("key", &key.serialize_pem());
+    check(true);
+    check(false);
 }
