@@ -167,11 +167,9 @@ impl JobStore for MemoryStore {
         self.now.jobs.remove(&job.seq);
         self.now.by_id.remove(&job.id);
         self.now.deleted.insert(job.id);
-        let kept = self
-            .attempts(job.id)
-            .map(|attempt| attempt.id)
-            .chain(job.attempt_id);
-        Ok(kept.collect())
+        let mut kept: Vec<AttemptId> = self.attempts(job.id).map(|attempt| attempt.id).collect();
+        kept.extend(job.attempt_id.filter(|last| !kept.contains(last)));
+        Ok(kept)
     }
 
     fn delete_tasks(&mut self, parent: JobId, wall_ms: u64) -> Result<Vec<AttemptId>, Injected> {

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
     let mut inherited: Vec<String> = open.collect();
     inherited.retain(|fd| std::fs::read_link(format!("/proc/self/fd/{fd}")).is_ok());
     cases::INHERITED.get_or_init(|| inherited);
+    cases::IGNORED.get_or_init(|| support::signals_ignored().expect("/proc"));
     let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
     match arguments.first().and_then(|first| first.to_str()) {
         Some(supervise::SUBCOMMAND) => supervise::run(&arguments[1..]),

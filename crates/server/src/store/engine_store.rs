@@ -275,7 +275,8 @@ impl JobStore for SqliteStore {
             .prepare_cached("SELECT id FROM attempt WHERE seq = ?1 ORDER BY n")?
             .query_map([job.seq], |row| Ok(AttemptId::from_bytes(row.get(0)?)))?
             .collect::<Result<_, _>>()?;
-        attempts.extend(job.attempt_id);
+        // The last attempt of a job that ended may be kept apart too.
+        attempts.extend(job.attempt_id.filter(|last| !attempts.contains(last)));
         for table in ["job", "spec", "result", "attempt", "label", "file_use"] {
             self.conn
                 .prepare_cached(&format!("DELETE FROM {table} WHERE seq = ?1"))?
