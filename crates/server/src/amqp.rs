@@ -16,6 +16,7 @@ mod open;
 mod pool;
 mod proxy;
 mod reactor;
+mod readiness;
 mod shared;
 mod tls;
 
@@ -129,6 +130,7 @@ impl Amqp {
             listening: listeners.listening,
             gate,
             timer: AtomicU64::new(u64::MAX),
+            writing_since: AtomicU64::new(u64::MAX),
             connections: AtomicUsize::new(0),
             empty: Default::default(),
             next: AtomicUsize::new(0),

@@ -7,7 +7,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -21,6 +21,7 @@ use tokio::{
 use trefoil_jobs::{AttemptId, Engine, Job, State, WaitReason};
 
 use crate::{
+    amqp::Amqp,
     builtin,
     clock::{Clock, wall_ms},
     config::NodeConfig,
@@ -69,6 +70,7 @@ pub struct Node {
     pub metrics: Metrics,
     /// When it started, wall-clock milliseconds.
     pub started_at_ms: u64,
+    amqp: OnceLock<Amqp>,
     draining: AtomicBool,
     ending: watch::Sender<Ending>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -203,6 +205,7 @@ impl Node {
             logs,
             metrics,
             started_at_ms: wall_ms(),
+            amqp: OnceLock::new(),
             draining: AtomicBool::new(false),
             ending,
             tasks: std::sync::Mutex::new(vec![builtins]),
@@ -289,6 +292,11 @@ impl Node {
         }
     }
 
+    /// From now on readiness is that of this broker too. The first one counts.
+    pub fn watch_broker(&self, amqp: Amqp) {
+        let _ = self.amqp.set(amqp);
+    }
+
     /// What is as it should be and what is not.
     pub async fn readiness(&self) -> Vec<Check> {
         let check = |name, ok, detail| Check { name, ok, detail };
@@ -325,13 +333,13 @@ impl Node {
         );
         let draining = self.is_draining();
         let detail = if draining { "shutting down" } else { "no" };
-        vec![
-            store,
-            workers,
-            disk,
-            services,
-            check("draining", !draining, detail.to_owned()),
-        ]
+        let draining = check("draining", !draining, detail.to_owned());
+        let broker = self.amqp.get().map(Amqp::readiness);
+        [store, workers, disk, services]
+            .into_iter()
+            .chain(broker)
+            .chain([draining])
+            .collect()
     }
 
     pub(crate) fn check_space(&self) -> Result<u64, SubmitError> {

@@ -5,7 +5,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Map, Value, json};
 use trefoil_jobs::{Idempotency, JobId, State};
-use trefoil_server::{JobRequest, Node, NodeConfig, SubmitError, Submitted, store::JobFilter};
+use trefoil_server::{
+    JobRequest, Node, NodeConfig, SubmitError, Submitted,
+    amqp::{Amqp, AmqpConfig, Listeners},
+    store::JobFilter,
+};
 
 async fn node(data: &Path) -> Arc<Node> {
     // No test of this file runs a program, so the supervisor is never started.
@@ -209,6 +213,46 @@ async fn a_draining_node_accepts_nothing_and_says_so() {
             .iter()
             .any(|check| check.name == "draining" && !check.ok)
     );
+    node.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_is_that_of_the_broker_too() {
+    let data = tempfile::tempdir().unwrap();
+    let node = node(data.path()).await;
+    let config = AmqpConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        memory_high: 0,
+        disk_free_min: 0,
+        ..AmqpConfig::new(data.path().to_owned())
+    };
+    let listeners = Listeners::bind(&config).unwrap();
+    let amqp = Amqp::open(config, listeners).unwrap();
+    let seen = async |ok: bool, detail: &str| {
+        let checks = node.readiness().await;
+        let check = checks.iter().find(|check| check.name == "amqp");
+        let found = check.map(|check| (check.ok, check.detail.as_str()));
+        assert_eq!(found, Some((ok, detail)));
+    };
+    assert!(
+        node.readiness()
+            .await
+            .iter()
+            .all(|check| check.name != "amqp")
+    );
+    node.watch_broker(amqp.clone());
+    seen(true, "0 connections").await;
+    amqp.with(|broker, now| broker.set_operator_alarm(Some(true), None, now));
+    seen(true, "0 connections, publishers wait: low on memory").await;
+    amqp.suspend();
+    seen(false, "the listeners are suspended").await;
+    amqp.with(|broker, now| broker.stop_app(now));
+    seen(false, "stopped with stop_app").await;
+    amqp.with(|broker, now| broker.start_app(now));
+    amqp.resume().unwrap();
+    seen(true, "0 connections").await;
+    amqp.stop(Duration::ZERO);
+    seen(false, "the listeners are suspended").await;
     node.stop(Duration::ZERO).await;
 }
 

@@ -102,6 +102,9 @@ impl Platform {
                 serve(listener, served.alone.clone());
             }
             more = served.beside;
+            if let Some(node) = &node {
+                node.watch_broker(started.amqp.clone());
+            }
             broker = Some(started);
         }
         let node = match (node, listener) {

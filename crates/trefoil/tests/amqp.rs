@@ -113,6 +113,24 @@ fn the_platform_has_a_broker() {
     assert_eq!(up.status("http", "/nothing"), 404);
     assert_eq!(up.status("http", "/amqp"), 426);
     assert_eq!(up.status("management", "/amqp"), 426);
+    // It is not ready while its broker is not.
+    for (ctl, status) in [
+        ("suspend_listeners", 503),
+        ("resume_listeners", 200),
+        ("stop_app", 503),
+        ("start_app", 200),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_trefoil"));
+        let url = up.said["management"].as_str().unwrap();
+        let done = command.args(["ctl", "--url", url, ctl]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+        assert_eq!(up.status("http", "/readyz"), status, "{ctl}");
+        assert_eq!(
+            TcpStream::connect(up.address("amqp")).is_ok(),
+            status == 200
+        );
+    }
+    up.greets();
     up.stop();
 }
 

@@ -376,6 +376,12 @@ impl Broker {
         self.apply_alarms(now);
     }
 
+    /// What stops publishers now.
+    #[must_use]
+    pub fn alarms(&self) -> super::Alarms {
+        self.alarms
+    }
+
     fn apply_alarms(&mut self, now: u64) {
         let alarms = self.alarms_measured.or(self.alarms_by_hand);
         let before = std::mem::replace(&mut self.alarms, alarms);

@@ -2,7 +2,7 @@
 //! far it came. While it is at it the next batch gathers, so the slower the disk, the larger the batches.
 
 use std::{
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{Arc, Condvar, Mutex, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -147,7 +147,13 @@ impl Committer {
             };
             let mut next = work;
             while let Some(work) = next {
-                match self.commit(work) {
+                let shared = &self.shared;
+                shared
+                    .writing_since
+                    .store(shared.clock.steady_ms(), Ordering::Release);
+                let committed = self.commit(work);
+                self.shared.writing_since.store(u64::MAX, Ordering::Release);
+                match committed {
                     Ok(Some((durable, spilled))) => {
                         next = self.tell(durable, spilled);
                         // After the confirms are out: files that nobody needs go, the next one is made.

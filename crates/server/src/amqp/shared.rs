@@ -39,6 +39,8 @@ pub(super) struct Shared {
     pub(super) gate: Gate,
     /// When the broker's next timer is due; the first reactor sleeps no longer.
     pub(super) timer: AtomicU64,
+    /// Since when the committer has been writing what it was given; the end of time while it writes nothing.
+    pub(super) writing_since: AtomicU64,
     /// Connections that are there, those before AMQP too.
     pub(super) connections: AtomicUsize,
     /// Told when there are none any more.
