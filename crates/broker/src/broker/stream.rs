@@ -97,7 +97,8 @@ impl Broker {
                 streams.waiting.push(id);
             }
         }
-        logs.is_sync_wanted |= has_readers && level == ConfirmLevel::Fsync;
+        // Readers wait for it, if no publisher does.
+        logs.is_sync_wanted |= level == ConfirmLevel::Fsync;
         if queue.settings.max_length_bytes.is_some() || queue.settings.max_age_ms.is_some() {
             self.watch_limits(id, now);
         }

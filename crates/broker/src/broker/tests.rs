@@ -17,4 +17,5 @@ mod permissions;
 mod policies;
 pub(super) mod rig;
 mod storage;
+mod streams;
 mod tracing;
