@@ -43,6 +43,8 @@
 mod catalog;
 mod fields;
 mod inputs;
+mod instance;
+pub mod instances;
 mod key;
 mod matching;
 mod metadata;
@@ -59,6 +61,11 @@ mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
+pub use instance::{
+    InstanceId, InstanceName, InstanceNameError, InstanceState, NewInstance, ThriftProtocol,
+    ThriftProvider, ThriftTransport,
+};
+pub use instances::Instances;
 pub use key::{KeyError, ServiceId, ServiceKey, ServiceRequest, VersionWanted};
 pub use matching::{Endpoint, MatchError, Matching, Pair, Refused, match_ports};
 pub use metadata::{Author, Metadata, ServiceType};
