@@ -79,6 +79,10 @@ fn of_queue(octet: u8) -> Table {
             .with("x-dead-letter-exchange", "")
             .with("x-dead-letter-routing-key", "q3"),
         11 => Table::new().with("x-queue-type", "stream"),
+        15 => Table::new()
+            .with("x-queue-type", "stream")
+            .with("x-max-length-bytes", small * 20)
+            .with("x-max-age", "1s"),
         12 => Table::new().with("x-message-ttl", "a text"),
         13 => Table::new().with("x-max-length-bytes", small * 20),
         14 => Table::new().with("x-consumer-timeout", small * 20),
@@ -101,6 +105,10 @@ fn of_consumer(octet: u8) -> Table {
     match octet % 8 {
         0 => Table::new().with("x-priority", i64::from(octet / 8) - 10),
         1 => Table::new().with("x-priority", "high"),
+        2 => Table::new().with("x-stream-offset", i64::from(octet / 8)),
+        3 => Table::new()
+            .with("x-stream-offset", "first")
+            .with("x-stream-filter", "red"),
         _ => Table::new(),
     }
 }
@@ -114,6 +122,7 @@ fn headers(octet: u8) -> Option<Table> {
         3..6 => Some(Table::new().with("x-delay", i64::from(octet / 16) * 3)),
         6 => Some(Table::new().with("x-death", Value::Array(vec![]))),
         7 => Some(Table::new().with("h", 1)),
+        8 => Some(Table::new().with("x-stream-filter-value", "red")),
         _ => None,
     }
 }
