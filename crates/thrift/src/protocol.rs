@@ -4,8 +4,13 @@
 //! next from the schema, or from the types that the wire itself has.
 
 mod binary;
+mod compact;
+mod cursor;
+mod json;
 
 pub use binary::{BinaryReader, BinaryWriter};
+pub use compact::{CompactReader, CompactWriter};
+pub use json::{JsonReader, JsonWriter};
 
 use crate::{MessageHeader, Result};
 
