@@ -172,7 +172,6 @@ struct Member {
 
 #[derive(Debug)]
 struct Group {
-    service: ServiceId,
     members: Vec<InstanceKey>,
     budget: RetryBudget,
 }
@@ -224,7 +223,6 @@ impl Instances {
         }
         let group = GroupKey(self.groups.len() as u32);
         self.groups.push(Group {
-            service: service.clone(),
             members: Vec::new(),
             budget: RetryBudget::default(),
         });

@@ -14,6 +14,8 @@ const SUCCESS_MIN: u32 = 80;
 const BACKOFF_MIN_MS: u64 = 5_000;
 /// How long at most.
 const BACKOFF_MAX_MS: u64 = 300_000;
+/// When it was closed for so long, the next time counts as the first.
+const FORGIVEN_MS: u64 = 600_000;
 
 /// The breaker of one instance: closed while calls succeed, open while it is left alone, and on probation when it may show
 /// with a single call that it is well again.
@@ -24,6 +26,8 @@ pub(super) struct Breaker {
     buckets: [Bucket; BUCKETS],
     /// How often it opened without a quiet time between.
     opened: u32,
+    /// When it is tried again after it opened last.
+    tried_again: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +54,7 @@ impl Default for Breaker {
             consecutive: 0,
             buckets: [Bucket::default(); BUCKETS],
             opened: 0,
+            tried_again: 0,
         }
     }
 }
@@ -107,10 +112,14 @@ impl Breaker {
     }
 
     fn open(&mut self, now: u64, jitter: u64) {
+        if self.tried_again + FORGIVEN_MS <= now {
+            self.opened = 0;
+        }
         let backoff = (BACKOFF_MIN_MS << self.opened.min(10)).min(BACKOFF_MAX_MS);
         self.opened = self.opened.saturating_add(1);
         // Equal jitter: between one half and the whole.
-        self.state = State::Open(now + backoff / 2 + jitter % (backoff / 2 + 1));
+        self.tried_again = now + backoff / 2 + jitter % (backoff / 2 + 1);
+        self.state = State::Open(self.tried_again);
     }
 
     /// It is well: by a call on probation, or by a check that passed.
@@ -118,11 +127,6 @@ impl Breaker {
         self.state = State::Closed;
         self.consecutive = 0;
         self.buckets = [Bucket::default(); BUCKETS];
-    }
-
-    /// A quiet time ended: the next failure counts as the first.
-    pub(super) const fn forgive(&mut self) {
-        self.opened = 0;
     }
 
     const fn slice(now: u64) -> u64 {
@@ -189,14 +193,14 @@ mod tests {
             assert!(breaker.handle_outcome(false, now, 0));
         }
         breaker.close();
-        breaker.forgive();
+        now += 150_000 + FORGIVEN_MS;
         for _ in 0..5 {
             breaker.handle_outcome(false, now, u64::MAX);
         }
+        let until = breaker.open_until();
         assert!(
-            breaker
-                .open_until()
-                .is_some_and(|until| until > now + 2_500)
+            until.is_some_and(|until| (2_500..=5_000).contains(&(until - now))),
+            "{until:?}"
         );
     }
 
