@@ -342,8 +342,8 @@ pub struct TlsView {
     pub protocol: String,
     /// The cipher suite.
     pub cipher: String,
-    /// The subject of the peer's certificate.
-    pub subject: Option<String>,
+    /// The peer's certificate.
+    pub certificate: Option<crate::CertificateFacts>,
 }
 
 /// A connection.

@@ -46,4 +46,4 @@ pub use broker::admin;
 pub use broker::{
     Alarms, Broker, ConnectionId, OpenError, OpenReport, OutputStatus, Settings, Writers,
 };
-pub use session::{Peer, TlsFacts};
+pub use session::{CertificateFacts, Peer, TlsFacts};

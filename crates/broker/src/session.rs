@@ -40,6 +40,19 @@ pub struct TlsFacts {
     pub cipher: String,
     /// Name that the verified client certificate stands for; SASL EXTERNAL logs in with it.
     pub identity: Option<String>,
+    /// What that certificate says.
+    pub certificate: Option<CertificateFacts>,
+}
+
+/// What a client certificate says. Names are by RFC 4514.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateFacts {
+    /// Whose it is.
+    pub subject: String,
+    /// Who signed it.
+    pub issuer: String,
+    /// From when to when it is valid: `2026-01-01T00:00:00Z - 2027-01-01T00:00:00Z`.
+    pub validity: String,
 }
 
 /// What went over a connection.

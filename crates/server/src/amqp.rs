@@ -47,7 +47,7 @@ pub use open::BrokerError;
 use pool::Pool;
 use reactor::Reactor;
 use shared::{After, Core, Shared, Threads};
-pub use tls::{TlsConfig, TlsError};
+pub use tls::{AlternativeName, LoginFrom, TlsConfig, TlsError};
 
 /// What clients are told when the process ends.
 const SHUTDOWN: &str = "broker forced connection closure with reason 'shutdown'";

@@ -100,7 +100,7 @@ impl Broker {
         let tls = session.peer.tls.as_ref().map(|facts| TlsView {
             protocol: facts.protocol.clone(),
             cipher: facts.cipher.clone(),
-            subject: facts.identity.clone(),
+            certificate: facts.certificate.clone(),
         });
         ConnectionView {
             id: key.number(),

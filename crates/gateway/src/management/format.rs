@@ -205,6 +205,7 @@ impl Format<'_> {
 
     pub(super) fn connection(&mut self, view: &ConnectionView) -> Value {
         let tls = view.tls.as_ref();
+        let certificate = tls.and_then(|tls| tls.certificate.as_ref());
         let mut document = object(json!({
             "name": &*view.name,
             "node": self.node,
@@ -231,9 +232,9 @@ impl Format<'_> {
             "ssl_cipher": tls.map(|tls| &tls.cipher),
             "ssl_hash": null,
             "ssl_key_exchange": null,
-            "peer_cert_subject": tls.and_then(|tls| tls.subject.as_ref()),
-            "peer_cert_issuer": null,
-            "peer_cert_validity": null,
+            "peer_cert_subject": certificate.map(|certificate| &certificate.subject),
+            "peer_cert_issuer": certificate.map(|certificate| &certificate.issuer),
+            "peer_cert_validity": certificate.map(|certificate| &certificate.validity),
             "send_pend": view.send_pending_bytes,
         }));
         if let Some(name) = view

@@ -251,10 +251,8 @@ impl Shared {
     pub(super) fn session(&self, kind: Kind) -> io::Result<Option<tls::Session>> {
         match (&self.tls, kind) {
             (Some(certificates), Kind::Tls) => {
-                let config = certificates.current(self.clock.steady_ms());
-                tls::Session::new(config)
-                    .map(Some)
-                    .map_err(io::Error::other)
+                let session = certificates.session(self.clock.steady_ms());
+                session.map(Some).map_err(io::Error::other)
             }
             _ => Ok(None),
         }

@@ -1,5 +1,6 @@
 //! TLS of a connection, by bytes: nothing here reads or writes a socket by itself.
 
+mod identity;
 mod reload;
 
 use std::{
@@ -13,17 +14,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
-use trefoil_broker::TlsFacts;
-use x509_cert::der::{
-    Decode as _,
-    asn1::{PrintableStringRef, TeletexStringRef, Utf8StringRef},
-    oid::ObjectIdentifier,
-};
+use trefoil_broker::{CertificateFacts, TlsFacts};
 
+pub use identity::{AlternativeName, LoginFrom};
 pub(super) use reload::Certificates;
-
-/// `commonName` of X.520.
-const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 
 /// What a TLS listener needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +30,8 @@ pub struct TlsConfig {
     pub client_ca: Option<PathBuf>,
     /// Whether clients without a certificate are refused.
     pub client_required: bool,
+    /// What of a client's certificate names its user.
+    pub login_from: LoginFrom,
 }
 
 /// Why TLS cannot be offered.
@@ -127,15 +123,17 @@ fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'s
 #[derive(Debug)]
 pub(super) struct Session {
     connection: ServerConnection,
+    login_from: LoginFrom,
     closed: bool,
     given_up: bool,
     peer_closed: bool,
 }
 
 impl Session {
-    pub(super) fn new(config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
+    fn new(config: Arc<ServerConfig>, login_from: LoginFrom) -> Result<Self, rustls::Error> {
         Ok(Self {
             connection: ServerConnection::new(config)?,
+            login_from,
             closed: false,
             given_up: false,
             peer_closed: false,
@@ -204,6 +202,7 @@ impl Session {
     /// What is known of the peer and of the way to it, after the handshake.
     pub(super) fn facts(&self) -> TlsFacts {
         let peer = self.connection.peer_certificates().and_then(<[_]>::first);
+        let peer = peer.and_then(|certificate| identity::parse(certificate));
         TlsFacts {
             protocol: match self.connection.protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
@@ -217,29 +216,18 @@ impl Session {
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or_default()
                 .to_owned(),
-            identity: peer.and_then(|certificate| identity(certificate)),
+            identity: peer
+                .as_ref()
+                .and_then(|certificate| identity::user(certificate, self.login_from)),
+            certificate: peer.map(|certificate| {
+                let about = certificate.tbs_certificate();
+                let validity = about.validity();
+                CertificateFacts {
+                    subject: identity::distinguished_name(about.subject()),
+                    issuer: identity::distinguished_name(about.issuer()),
+                    validity: format!("{} - {}", validity.not_before, validity.not_after),
+                }
+            }),
         }
     }
-}
-
-/// Whom a verified certificate stands for: its common name, or all of its name (as RFC 4514 writes it) if it has none.
-fn identity(certificate: &CertificateDer<'_>) -> Option<String> {
-    let certificate = x509_cert::Certificate::from_der(certificate).ok()?;
-    let subject = certificate.tbs_certificate().subject();
-    let common_name = subject
-        .iter()
-        .find(|attribute| attribute.oid == COMMON_NAME)
-        .and_then(|attribute| text(&attribute.value));
-    common_name
-        .or_else(|| Some(subject.to_string()))
-        .filter(|name| !name.is_empty())
-}
-
-fn text(value: &x509_cert::der::Any) -> Option<String> {
-    let utf8 = value.decode_as::<Utf8StringRef<'_>>().ok();
-    let printable = || value.decode_as::<PrintableStringRef<'_>>().ok();
-    let teletex = || value.decode_as::<TeletexStringRef<'_>>().ok();
-    utf8.map(|text| text.as_str().to_owned())
-        .or_else(|| printable().map(|text| text.as_str().to_owned()))
-        .or_else(|| teletex().map(|text| text.as_str().to_owned()))
 }

@@ -207,6 +207,22 @@ pub(crate) const KEYS: &[Key] = &[
         help: "Refuse TLS clients without a certificate",
     },
     Key {
+        name: "amqp.tls_login_from",
+        env: "TREFOIL_AMQP_TLS_LOGIN_FROM",
+        flag: "amqp-tls-login-from",
+        kind: Kind::LoginFrom,
+        default: "distinguished-name",
+        help: "What of a client certificate names the user of an EXTERNAL login: `distinguished-name`, `common-name` or `subject-alternative-name`",
+    },
+    Key {
+        name: "amqp.tls_login_san_type",
+        env: "TREFOIL_AMQP_TLS_LOGIN_SAN_TYPE",
+        flag: "amqp-tls-login-san-type",
+        kind: Kind::AlternativeName,
+        default: "dns",
+        help: "Which kind of subject alternative name that is: `dns`, `email`, `uri`, `ip` or `other-name`",
+    },
+    Key {
         name: "amqp.proxy_protocol",
         env: "TREFOIL_AMQP_PROXY_PROTOCOL",
         flag: "amqp-proxy-protocol",

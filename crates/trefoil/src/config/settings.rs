@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::value::{Advertise, LogFormat, Value};
+use trefoil_server::amqp::AlternativeName;
+
+use super::value::{Advertise, LogFormat, LoginFrom, Value};
 use super::{ConfigError, Entry, Source};
 
 /// Everything that can be configured, valid.
@@ -67,6 +69,10 @@ pub(crate) struct AmqpSettings {
     pub(crate) tls_client_ca: Option<PathBuf>,
     /// `amqp.tls_client_required`.
     pub(crate) tls_client_required: bool,
+    /// `amqp.tls_login_from`.
+    pub(crate) tls_login_from: LoginFrom,
+    /// `amqp.tls_login_san_type`.
+    pub(crate) tls_login_san_type: AlternativeName,
     /// `amqp.proxy_protocol`.
     pub(crate) proxy_protocol: bool,
     /// `amqp.threads`.
@@ -146,6 +152,8 @@ impl AmqpSettings {
             tls_key: take!(entries, "amqp.tls_key", File),
             tls_client_ca: take!(entries, "amqp.tls_client_ca", File),
             tls_client_required: take!(entries, "amqp.tls_client_required", Bool),
+            tls_login_from: take!(entries, "amqp.tls_login_from", LoginFrom),
+            tls_login_san_type: take!(entries, "amqp.tls_login_san_type", AlternativeName),
             proxy_protocol: take!(entries, "amqp.proxy_protocol", Bool),
             threads: take!(entries, "amqp.threads", Count),
             connections_max: take!(entries, "amqp.connections_max", Count),

@@ -248,6 +248,14 @@ fn limits_of_the_broker() {
         ),
         ("tls_key = \"gone\"", "amqp.tls_key: "),
         (
+            "tls_login_from = \"cn\"",
+            "amqp.tls_login_from: `cn` is no part",
+        ),
+        (
+            "tls_login_san_type = \"name\"",
+            "amqp.tls_login_san_type: `name` is no kind",
+        ),
+        (
             "tls_client_required = true",
             "amqp.tls_client_required: nobody",
         ),

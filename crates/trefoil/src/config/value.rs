@@ -5,6 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use trefoil_server::amqp::AlternativeName;
+
 /// The longest duration taken: a century. Longer ones are typing errors, and would overflow
 /// deadlines.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
@@ -33,6 +35,10 @@ pub(crate) enum Kind {
     Threads,
     /// `rabbitmq-4.2` or `own`.
     Advertise,
+    /// `distinguished-name`, `common-name` or `subject-alternative-name`.
+    LoginFrom,
+    /// `dns`, `email`, `uri`, `ip` or `other-name`.
+    AlternativeName,
     /// One path.
     Path,
     /// Several paths: a list in the file, separated by `:` in the environment, repeated as a flag.
@@ -72,6 +78,8 @@ impl Kind {
             Kind::Texts => "a list of texts",
             Kind::Threads => "a whole number above 0, or auto",
             Kind::Advertise => "rabbitmq-4.2 or own",
+            Kind::LoginFrom => "distinguished-name, common-name or subject-alternative-name",
+            Kind::AlternativeName => "dns, email, uri, ip or other-name",
             Kind::Path => "a path",
             Kind::Paths => "a list of paths",
             Kind::Bool => "true or false",
@@ -96,6 +104,8 @@ impl Kind {
             Kind::Texts => "TEXT",
             Kind::Threads => "N",
             Kind::Advertise => "PRODUCT",
+            Kind::LoginFrom => "NAME",
+            Kind::AlternativeName => "KIND",
             Kind::Path => "DIR",
             Kind::Paths => "DIR",
             Kind::Bool => "BOOL",
@@ -139,6 +149,25 @@ pub(crate) enum Advertise {
     Own,
 }
 
+/// What of a client certificate names its user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginFrom {
+    /// All of its subject.
+    Subject,
+    /// The common name in it.
+    CommonName,
+    /// A name beside it, see [`Value::AlternativeName`].
+    AlternativeName,
+}
+
+impl LoginFrom {
+    const ALL: [(Self, &str); 3] = [
+        (Self::Subject, "distinguished-name"),
+        (Self::CommonName, "common-name"),
+        (Self::AlternativeName, "subject-alternative-name"),
+    ];
+}
+
 /// A value that is right for its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -152,6 +181,10 @@ pub(crate) enum Value {
     Texts(Vec<String>),
     /// As what to introduce oneself.
     Advertise(Advertise),
+    /// What names the user of a certificate.
+    LoginFrom(LoginFrom),
+    /// Which kind of name beside the subject.
+    AlternativeName(AlternativeName),
     /// One path.
     Path(PathBuf),
     /// Several paths.
@@ -184,6 +217,11 @@ impl fmt::Display for Value {
             Value::Texts(texts) => list(f, texts, ","),
             Value::Advertise(Advertise::RabbitMq) => f.write_str(RABBITMQ),
             Value::Advertise(Advertise::Own) => f.write_str("own"),
+            Value::LoginFrom(from) => {
+                let found = LoginFrom::ALL.iter().find(|(known, _)| known == from);
+                f.write_str(found.map_or("", |(_, name)| name))
+            }
+            Value::AlternativeName(kind) => write!(f, "{kind}"),
             Value::Path(path) => write!(f, "{}", path.display()),
             Value::Paths(paths) => list(f, paths.iter().map(|path| path.display()), ":"),
             Value::Bool(on) => write!(f, "{on}"),
@@ -249,6 +287,16 @@ pub(crate) fn parse(kind: Kind, raw: &Raw, base: &Path) -> Result<Value, String>
             RABBITMQ => Ok(Value::Advertise(Advertise::RabbitMq)),
             "own" => Ok(Value::Advertise(Advertise::Own)),
             _ => Err(format!("`{text}` is nothing to be advertised")),
+        },
+        Kind::LoginFrom => {
+            let found = LoginFrom::ALL.iter().find(|(_, name)| *name == text);
+            found
+                .map(|(from, _)| Value::LoginFrom(*from))
+                .ok_or_else(|| format!("`{text}` is no part of a certificate"))
+        }
+        Kind::AlternativeName => match text.parse() {
+            Ok(kind) => Ok(Value::AlternativeName(kind)),
+            Err(()) => Err(format!("`{text}` is no kind of alternative name")),
         },
         Kind::Path if text.is_empty() => Err("the path is empty".to_owned()),
         Kind::Path => Ok(Value::Path(join(base, text))),
@@ -494,6 +542,22 @@ mod tests {
             text(Kind::Duration, "30").unwrap_err(),
             "`30` has no unit, for example `30s`"
         );
+    }
+
+    #[test]
+    fn names_in_certificates() {
+        for from in [
+            "distinguished-name",
+            "common-name",
+            "subject-alternative-name",
+        ] {
+            shown(Kind::LoginFrom, from, from);
+        }
+        for kind in ["dns", "email", "uri", "ip", "other-name"] {
+            shown(Kind::AlternativeName, kind, kind);
+        }
+        assert!(text(Kind::LoginFrom, "dns").is_err());
+        assert!(text(Kind::AlternativeName, "").is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use axum::Router;
 use tokio::net::TcpListener;
 use trefoil_gateway::ManagementConfig;
 use trefoil_server::amqp::{
-    Advertise, Amqp, AmqpConfig, Listeners as AmqpListeners, StartError, TlsConfig,
+    Advertise, Amqp, AmqpConfig, Listeners as AmqpListeners, LoginFrom, StartError, TlsConfig,
 };
 
 use super::{bind, cannot_listen};
@@ -144,6 +144,13 @@ fn config(settings: &Settings) -> AmqpConfig {
             key: key.clone(),
             client_ca: amqp.tls_client_ca.clone(),
             client_required: amqp.tls_client_required,
+            login_from: match amqp.tls_login_from {
+                value::LoginFrom::Subject => LoginFrom::DistinguishedName,
+                value::LoginFrom::CommonName => LoginFrom::CommonName,
+                value::LoginFrom::AlternativeName => {
+                    LoginFrom::AlternativeName(amqp.tls_login_san_type)
+                }
+            },
         }),
         _ => None,
     };

@@ -13,9 +13,10 @@ use rustls::{
 };
 use tempfile::TempDir;
 use trefoil_amqp::MethodId;
+use trefoil_broker::admin::{NewPassword, UserChange};
 
 use super::{
-    super::{TlsConfig, tls::Certificates},
+    super::{LoginFrom, TlsConfig, tls::Certificates},
     Client, Server,
     client::{PATIENCE, until},
 };
@@ -63,6 +64,7 @@ impl Authority {
             key: self.write("key", &key.serialize_pem()),
             client_ca: Some(self.write("authority", &self.issuer.pem())),
             client_required,
+            login_from: LoginFrom::CommonName,
         }
     }
 
@@ -139,24 +141,58 @@ fn messages_of_all_sizes_go_through() {
 #[test]
 fn a_certificate_logs_in() {
     let authority = Authority::new();
-    let server = authority.server(true);
-    // Whoever has a certificate that names nobody here is not offered what could not let him in: a password may.
-    for (name, is_known) in [("guest", true), ("nobody", false)] {
-        let mut client = authority.client(&server, Some(name));
-        let mut handshake = trefoil_amqp::testing::Handshake::plain("/", "guest", "guest");
-        if is_known {
-            handshake.mechanism = "EXTERNAL";
-            handshake.response = Vec::new();
-        }
-        client.script.handshake_with(&handshake);
-        client.send();
-        let start = client.expect(MethodId::CONNECTION_START);
-        let trefoil_amqp::Method::ConnectionStart(start) = start.method() else {
-            panic!("{start:?}");
+    for (login_from, user) in [
+        (LoginFrom::CommonName, "ada"),
+        (LoginFrom::DistinguishedName, "CN=ada"),
+    ] {
+        let server = Server::start_with(|config| {
+            let mut tls = authority.files(true);
+            tls.login_from = login_from;
+            config.tls_listen = std::mem::take(&mut config.listen);
+            config.tls = Some(tls);
+        });
+        let change = UserChange {
+            password: NewPassword::Nothing,
+            tags: Vec::new(),
         };
-        let offered = String::from_utf8_lossy(start.mechanisms).into_owned();
-        assert_eq!(offered.contains("EXTERNAL"), is_known, "{offered}");
-        client.expect(MethodId::CONNECTION_TUNE);
+        server
+            .amqp
+            .with(|broker, _| broker.change_user(user, &change))
+            .unwrap();
+        // Whoever has a certificate that names nobody here is not offered what could not let him in: a password may.
+        for (name, is_known) in [("ada", true), ("CN=ada", false), ("nobody", false)] {
+            let mut client = authority.client(&server, Some(name));
+            let mut handshake = trefoil_amqp::testing::Handshake::plain("/", "guest", "guest");
+            if is_known {
+                handshake.mechanism = "EXTERNAL";
+                handshake.response = Vec::new();
+            }
+            client.script.handshake_with(&handshake);
+            client.send();
+            let start = client.expect(MethodId::CONNECTION_START);
+            let trefoil_amqp::Method::ConnectionStart(start) = start.method() else {
+                panic!("{start:?}");
+            };
+            let offered = String::from_utf8_lossy(start.mechanisms).into_owned();
+            assert_eq!(offered.contains("EXTERNAL"), is_known, "{offered}");
+            client.expect(MethodId::CONNECTION_TUNE);
+            if !is_known {
+                // Whoever logged in may see it listed.
+                client.expect(MethodId::CONNECTION_OPEN_OK);
+                let seen = server.amqp.with(|broker, _| broker.connection_views());
+                let tls = seen[0].tls.clone().unwrap();
+                let certificate = tls.certificate.unwrap();
+                assert_eq!(certificate.subject, format!("CN={name}"));
+                assert_eq!(certificate.issuer, "CN=authority of a test");
+                // What rcgen takes for ever.
+                assert_eq!(
+                    certificate.validity,
+                    "1975-01-01T00:00:00Z - 4096-01-01T00:00:00Z"
+                );
+            }
+            drop(client);
+            server.until_connections(0);
+        }
     }
 }
 
@@ -196,6 +232,7 @@ fn files_that_are_no_certificates_are_refused() {
         key: write("key", &key.serialize_pem()),
         client_ca: None,
         client_required: false,
+        login_from: LoginFrom::default(),
     };
     Certificates::read(&good).unwrap();
     let changed = |change: &dyn Fn(&mut TlsConfig)| {

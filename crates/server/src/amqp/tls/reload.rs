@@ -11,7 +11,7 @@ use std::{
 
 use rustls::ServerConfig;
 
-use super::{TlsConfig, TlsError, server_config};
+use super::{Session, TlsConfig, TlsError, server_config};
 
 /// How often there is a look at most: soon enough for whoever replaces a file, and no cost beside that of a handshake.
 const EVERY_MS: u64 = 1_000;
@@ -80,6 +80,14 @@ impl Certificates {
             files: files.clone(),
             state: Mutex::new(state),
         })
+    }
+
+    /// The TLS side of a new connection.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub(in super::super) fn session(&self, now: u64) -> Result<Session, rustls::Error> {
+        Session::new(self.current(now), self.files.login_from)
     }
 
     /// What a new connection is served with.
