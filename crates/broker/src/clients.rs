@@ -1,5 +1,7 @@
 //! Sessions and consumers: everything a delivery touches on its way out.
 
+mod moving;
+
 use trefoil_amqp::{ChannelNumber, encode};
 
 use crate::{
@@ -23,6 +25,7 @@ pub(crate) struct Clients {
     /// Sessions whose output or state the shell has to look at.
     pub(crate) dirty: Vec<Key>,
     pub(crate) trace: Trace,
+    pub(crate) moving: moving::Moving,
 }
 
 /// What a consumer may do now.
@@ -158,14 +161,17 @@ impl Clients {
                 consumer.unacked += 1;
                 queue.unacked += 1;
                 queue.unacked_bytes += u64::from(entry.size);
-                channel.unacked.push(Unacked {
+                let delivery = Unacked {
                     tag: channel.delivery_tag,
                     queue: id,
                     queue_uid: queue.uid,
                     consumer: key,
                     delivered_at: now,
                     entry,
-                });
+                };
+                self.moving
+                    .note(consumer.session, consumer.channel, &delivery);
+                channel.unacked.push(delivery);
             }
         }
         session.watch_budget();

@@ -308,7 +308,8 @@ impl Broker {
             } else {
                 queue.counters.get += 1;
                 channel.counters.get += 1;
-                keep(queue, channel, id, entry, now);
+                let delivery = keep(queue, channel, id, entry, now);
+                clients.moving.note(session, number, &delivery);
             }
             let counted = delivery_count(queue, &entry, stored.message.header);
             let header = counted.as_deref().unwrap_or(stored.message.header);
@@ -337,17 +338,19 @@ fn keep(
     id: QueueId,
     entry: crate::queue::Entry,
     now: u64,
-) {
+) -> Unacked {
     queue.unacked += 1;
     queue.unacked_bytes += u64::from(entry.size);
-    channel.unacked.push(Unacked {
+    let delivery = Unacked {
         tag: channel.delivery_tag,
         queue: id,
         queue_uid: queue.uid,
         consumer: Key::NONE,
         delivered_at: now,
         entry,
-    });
+    };
+    channel.unacked.push(delivery);
+    delivery
 }
 
 /// The header with `x-delivery-count`, for queues that count, when there is something to count.

@@ -3,20 +3,22 @@
 use std::collections::HashMap;
 
 use trefoil_amqp::{ChannelNumber, Method, Table, encode};
-use trefoil_store::Position;
+use trefoil_store::{Position, ReadError};
 
 use super::Broker;
 use crate::{
     definitions::record::Entity,
     logs::kind,
     message::{self, Stored},
+    queue::Entry,
     routing::{Binding, Destination, ExchangeId, QueueId},
     slab::Key,
     vhost::VhostId,
 };
 
-/// Bytes of the log that are looked at for cleaning between two batches: a few milliseconds.
-const CLEANING_SLICE: u64 = 1 << 20;
+/// Bytes of the log that are looked at for cleaning between two batches: a few milliseconds. In tests, where segments are small,
+/// a segment is several slices too.
+const CLEANING_SLICE: u64 = if cfg!(test) { 512 } else { 1 << 20 };
 
 /// Where the record of every durable entity is.
 #[derive(Debug, Default)]
@@ -225,58 +227,33 @@ impl Broker {
                 None => return,
             },
         };
-        let unacked = self.unacked_in(&range);
         let mut at = range.start;
         let slice = Position::new(at.get().saturating_add(CLEANING_SLICE)).min(range.end);
         while at < slice {
             let (kind, record, here) = match self.logs.durable.read_next(&mut at, range.end) {
                 Ok(Some(record)) => (record.kind, record.payload.to_vec(), record.at),
                 Ok(None) => break,
+                // Its last message was settled since the last slice, and the segment went.
+                Err(ReadError::Gone(_)) => {
+                    at = range.end;
+                    break;
+                }
                 // What cannot be read cannot be moved: recovery or a delivery has reported it, or will.
                 Err(_) => {
                     self.logs.unreadable += 1;
                     break;
                 }
             };
-            self.move_record(kind, here, &record, &unacked);
+            self.move_record(kind, here, &record, range.end);
         }
         if at < range.end {
             self.catalog.cleaning = Some(at..range.end);
+        } else {
+            self.clients.forget_moving();
         }
     }
 
-    /// Deliveries whose messages are in this part of the log: by queue and sequence.
-    fn unacked_in(
-        &self,
-        range: &std::ops::Range<Position>,
-    ) -> HashMap<(u64, u64), (Key, ChannelNumber, u64)> {
-        let mut found = HashMap::new();
-        for (key, session) in self.clients.sessions.iter() {
-            for channel in session.channels.iter().flatten() {
-                for delivery in channel.held() {
-                    // Those of queues that are gone refer to nothing any more.
-                    if delivery.entry.is_persistent()
-                        && range.contains(&delivery.entry.at)
-                        && self.catalog.queues.contains_key(&delivery.queue_uid)
-                    {
-                        found.insert(
-                            (delivery.queue_uid, delivery.entry.sequence),
-                            (key, channel.number, delivery.tag),
-                        );
-                    }
-                }
-            }
-        }
-        found
-    }
-
-    fn move_record(
-        &mut self,
-        kind: u8,
-        at: Position,
-        record: &[u8],
-        unacked: &HashMap<(u64, u64), (Key, ChannelNumber, u64)>,
-    ) {
+    fn move_record(&mut self, kind: u8, at: Position, record: &[u8], until: Position) {
         match kind {
             kind::PUT => {
                 if let Some((key, value)) = read_entity(record)
@@ -288,7 +265,7 @@ impl Broker {
                     self.catalog.positions.insert(key.to_vec(), to);
                 }
             }
-            kind::MESSAGE => self.move_message(at, record, unacked),
+            kind::MESSAGE => self.move_message(at, record, until),
             kind::STREAMED => self.move_streamed(at, record),
             kind::DELAYED => {
                 if let Some((virtual_host, stored)) = message::read_delayed(record)
@@ -313,33 +290,18 @@ impl Broker {
         }
     }
 
-    fn move_message(
-        &mut self,
-        at: Position,
-        record: &[u8],
-        unacked: &HashMap<(u64, u64), (Key, ChannelNumber, u64)>,
-    ) {
+    fn move_message(&mut self, at: Position, record: &[u8], until: Position) {
         let Some(stored) = Stored::read(record) else {
             return;
         };
         let sequence = stored.facts.sequence;
-        let mut uids = Vec::new();
-        for uid in stored.queues() {
-            let is_ready = self
-                .catalog
-                .queues
-                .get(&uid)
-                .and_then(|id| self.queues.get(*id))
-                .is_some_and(|queue| {
-                    queue
-                        .ready
-                        .find(sequence)
-                        .is_some_and(|entry| entry.at == at)
-                });
-            if is_ready || unacked.contains_key(&(uid, sequence)) {
-                uids.push(uid);
-            }
-        }
+        let uids: Vec<u64> = stored
+            .queues()
+            .filter(|uid| {
+                self.entry_mut(*uid, sequence, until)
+                    .is_some_and(|entry| entry.at == at)
+            })
+            .collect();
         if uids.is_empty() {
             return;
         }
@@ -352,23 +314,28 @@ impl Broker {
         );
         let mut moved = 0;
         for uid in uids {
-            let id = self.catalog.queues.get(&uid).copied();
-            if let Some(entry) = id
-                .and_then(|id| self.queues.get_mut(id))
-                .and_then(|queue| queue.ready.find_mut(sequence))
-            {
+            if let Some(entry) = self.entry_mut(uid, sequence, until) {
                 entry.at = to;
-                moved += 1;
-            } else if let Some((session, number, tag)) = unacked.get(&(uid, sequence))
-                && let Some(channel) = self.clients.channel(*session, *number)
-                && let Some(delivery) = channel.held_mut(*tag)
-            {
-                delivery.entry.at = to;
                 moved += 1;
             }
         }
         self.logs.durable.retain(to, moved);
         self.logs.durable.release(at, moved);
+    }
+
+    /// The message of a durable queue, ready or delivered, whose record is in the part of the log that ends at `until`.
+    fn entry_mut(&mut self, uid: u64, sequence: u64, until: Position) -> Option<&mut Entry> {
+        let Self {
+            catalog,
+            queues,
+            clients,
+            ..
+        } = self;
+        let queue = queues.get_mut(*catalog.queues.get(&uid)?)?;
+        if queue.unacked == 0 || queue.ready.find(sequence).is_some() {
+            return queue.ready.find_mut(sequence);
+        }
+        clients.held_mut(uid, sequence, until)
     }
 
     /// Says in the log that the broker was stopped in good order, and which messages had been delivered.

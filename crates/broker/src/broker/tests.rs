@@ -2,6 +2,7 @@
 
 mod alarms;
 mod basics;
+mod cleaning;
 mod confirms;
 mod consumers;
 mod dead_letter;
