@@ -1,9 +1,7 @@
 //! The binary protocol, strict and non-strict (`doc/specs/thrift-binary-protocol.md` of Apache Thrift).
 
-use std::borrow::Cow;
-
-use super::{FieldHeader, Nest, Open, Reader, WireType, Writer};
-use crate::{Fault, Limits, Malformed, MessageHeader, Result, message};
+use super::{FieldHeader, Nest, Open, Reader, WireType, Writer, cursor::Cursor};
+use crate::{Fault, Limits, MessageHeader, Result, message};
 
 /// The first two bytes of a strict message: version 1.
 const VERSION: u32 = 0x8001_0000;
@@ -12,10 +10,7 @@ const VERSION_MASK: u32 = 0xffff_0000;
 /// Reads the binary protocol.
 #[derive(Debug, Clone)]
 pub struct BinaryReader<'a> {
-    input: &'a [u8],
-    at: usize,
-    depth_left: u32,
-    limits: &'a Limits,
+    cursor: Cursor<'a>,
 }
 
 /// The bytes that a value of a type has at least; for most it is what it has.
@@ -52,96 +47,34 @@ impl<'a> BinaryReader<'a> {
     #[must_use]
     pub const fn new(input: &'a [u8], limits: &'a Limits) -> Self {
         Self {
-            input,
-            at: 0,
-            depth_left: limits.depth_max,
-            limits,
+            cursor: Cursor::new(input, limits),
         }
     }
 
     /// What has not been read.
     #[must_use]
-    pub fn rest(&self) -> &'a [u8] {
-        &self.input[self.at..]
-    }
-
-    #[cold]
-    fn fault(&self, fault: Fault) -> Box<Malformed> {
-        Malformed::new(fault, self.at)
-    }
-
-    #[cold]
-    fn truncated(&self, wanted: usize) -> Box<Malformed> {
-        self.fault(Fault::Truncated {
-            missing: wanted - (self.input.len() - self.at),
-        })
-    }
-
-    #[inline]
-    fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        match self.input[self.at..].first_chunk::<N>() {
-            Some(bytes) => {
-                self.at += N;
-                Ok(*bytes)
-            }
-            None => Err(self.truncated(N)),
-        }
-    }
-
-    #[inline]
-    fn slice(&mut self, size: usize) -> Result<&'a [u8]> {
-        match self.input[self.at..].split_at_checked(size) {
-            Some((bytes, _)) => {
-                self.at += size;
-                Ok(bytes)
-            }
-            None => Err(self.truncated(size)),
-        }
+    pub const fn rest(&self) -> &'a [u8] {
+        self.cursor.rest()
     }
 
     #[inline]
     fn wire(&mut self) -> Result<WireType> {
-        let [number] = self.take()?;
-        WireType::of(number).ok_or_else(|| Malformed::new(Fault::NoType(number), self.at - 1))
+        let number = self.cursor.byte()?;
+        WireType::of(number).ok_or_else(|| self.cursor.fault(Fault::NoType(number), 1))
     }
 
     /// A size, not negative.
     #[inline]
     fn size(&mut self) -> Result<u32> {
-        let size = i32::from_be_bytes(self.take()?);
-        u32::try_from(size).map_err(|_| Malformed::new(Fault::NegativeSize(size), self.at - 4))
+        let size = i32::from_be_bytes(self.cursor.take()?);
+        u32::try_from(size).map_err(|_| self.cursor.fault(Fault::NegativeSize(size), 4))
     }
 
     /// A number of elements of so many bytes each at least.
     #[inline]
     fn count(&mut self, size_min: usize) -> Result<u32> {
         let count = self.size()?;
-        let left = self.input.len() - self.at;
-        if u64::from(count) * size_min as u64 > left as u64 {
-            return Err(Malformed::new(
-                Fault::TooManyElements { count, left },
-                self.at - 4,
-            ));
-        }
-        if count > self.limits.container_max {
-            return Err(self.fault(Fault::OverLimit {
-                what: "a container",
-                found: count as usize,
-                limit: self.limits.container_max as usize,
-            }));
-        }
-        Ok(count)
-    }
-
-    #[inline]
-    fn enter(&mut self) -> Result<()> {
-        match self.depth_left.checked_sub(1) {
-            Some(left) => {
-                self.depth_left = left;
-                Ok(())
-            }
-            None => Err(self.fault(Fault::TooDeep(self.limits.depth_max))),
-        }
+        self.cursor.count(count, size_min, 4)
     }
 
     /// A string of any length within the limits.
@@ -151,31 +84,8 @@ impl<'a> BinaryReader<'a> {
     /// If it is not whole, or too long.
     #[inline]
     pub fn slice_of_string(&mut self) -> Result<&'a [u8]> {
-        let size = self.size()? as usize;
-        if size > self.limits.string_max {
-            return Err(Malformed::new(
-                Fault::OverLimit {
-                    what: "a string",
-                    found: size,
-                    limit: self.limits.string_max,
-                },
-                self.at - 4,
-            ));
-        }
-        self.slice(size)
-    }
-
-    fn name(&self, name: &'a [u8]) -> Result<Cow<'a, str>> {
-        if name.len() > self.limits.name_max {
-            return Err(self.fault(Fault::OverLimit {
-                what: "a method's name",
-                found: name.len(),
-                limit: self.limits.name_max,
-            }));
-        }
-        std::str::from_utf8(name)
-            .map(Cow::Borrowed)
-            .map_err(|_| self.fault(Fault::NotUtf8))
+        let size = self.size()?;
+        self.cursor.string(size, 4)
     }
 
     /// The header of a message, borrowed from the input.
@@ -184,45 +94,34 @@ impl<'a> BinaryReader<'a> {
     ///
     /// If there is none.
     pub fn header(&mut self) -> Result<MessageHeader<'a>> {
-        let start = self.at;
-        let first = u32::from_be_bytes(self.take()?);
+        let start = self.cursor.offset();
+        let first = u32::from_be_bytes(self.cursor.take()?);
         if first & VERSION_MASK == VERSION {
             let kind = message::kind_of(first as u8 & 0b111, start + 3)?;
             let name = self.slice_of_string()?;
-            Ok(MessageHeader {
-                name: self.name(name)?,
+            return Ok(MessageHeader {
+                name: self.cursor.name(name)?,
                 kind,
                 sequence: self.i32()?,
-            })
-        } else if first <= i32::MAX as u32 {
-            // Non-strict: the length of the name comes first.
-            if first as usize > self.limits.name_max {
-                return Err(Malformed::new(
-                    Fault::NoMessage {
-                        protocol: "binary",
-                        found: first,
-                    },
-                    start,
-                ));
-            }
-            let name = self.slice(first as usize)?;
-            let name = self.name(name)?;
-            let [number] = self.take()?;
-            let kind = message::kind_of(number, self.at - 1)?;
-            Ok(MessageHeader {
-                name,
-                kind,
-                sequence: self.i32()?,
-            })
-        } else {
-            Err(Malformed::new(
-                Fault::NoMessage {
-                    protocol: "binary",
-                    found: first,
-                },
-                start,
-            ))
+            });
         }
+        // Non-strict: the length of the name comes first.
+        if first as usize > self.cursor.limits.name_max {
+            let fault = Fault::NoMessage {
+                protocol: "binary",
+                found: first,
+            };
+            return Err(self.cursor.fault(fault, 4));
+        }
+        let name = self.cursor.slice(first as usize)?;
+        let name = self.cursor.name(name)?;
+        let number = self.cursor.byte()?;
+        let kind = message::kind_of(number, self.cursor.offset() - 1)?;
+        Ok(MessageHeader {
+            name,
+            kind,
+            sequence: self.i32()?,
+        })
     }
 }
 
@@ -237,24 +136,24 @@ impl Reader for BinaryReader<'_> {
 
     #[inline]
     fn struct_begin(&mut self) -> Result<Nest> {
-        self.enter()?;
+        self.cursor.enter()?;
         Ok(Nest(0))
     }
 
     #[inline]
     fn struct_end(&mut self, _: Nest) -> Result<()> {
-        self.depth_left += 1;
+        self.cursor.leave();
         Ok(())
     }
 
     #[inline]
     fn field_begin(&mut self) -> Result<Option<FieldHeader>> {
-        let [number] = self.take()?;
+        let number = self.cursor.byte()?;
         if number == 0 {
             return Ok(None);
         }
         let Some(wire) = WireType::of(number) else {
-            return Err(Malformed::new(Fault::NoType(number), self.at - 1));
+            return Err(self.cursor.fault(Fault::NoType(number), 1));
         };
         let id = self.i16()?;
         Ok(Some(FieldHeader { wire, id }))
@@ -268,38 +167,37 @@ impl Reader for BinaryReader<'_> {
     /// Everything but 0 is true, as stock readers have it.
     #[inline]
     fn bool(&mut self) -> Result<bool> {
-        let [byte] = self.take()?;
-        Ok(byte != 0)
+        Ok(self.cursor.byte()? != 0)
     }
 
     #[inline]
     fn i8(&mut self) -> Result<i8> {
-        self.take().map(i8::from_be_bytes)
+        self.cursor.take().map(i8::from_be_bytes)
     }
 
     #[inline]
     fn i16(&mut self) -> Result<i16> {
-        self.take().map(i16::from_be_bytes)
+        self.cursor.take().map(i16::from_be_bytes)
     }
 
     #[inline]
     fn i32(&mut self) -> Result<i32> {
-        self.take().map(i32::from_be_bytes)
+        self.cursor.take().map(i32::from_be_bytes)
     }
 
     #[inline]
     fn i64(&mut self) -> Result<i64> {
-        self.take().map(i64::from_be_bytes)
+        self.cursor.take().map(i64::from_be_bytes)
     }
 
     #[inline]
     fn double(&mut self) -> Result<f64> {
-        self.take().map(f64::from_be_bytes)
+        self.cursor.take().map(f64::from_be_bytes)
     }
 
     #[inline]
     fn uuid(&mut self) -> Result<[u8; 16]> {
-        self.take()
+        self.cursor.take()
     }
 
     #[inline]
@@ -311,21 +209,20 @@ impl Reader for BinaryReader<'_> {
     fn list_begin(&mut self) -> Result<(WireType, u32)> {
         let wire = self.wire()?;
         let count = self.count(size_min(wire))?;
-        self.enter()?;
+        self.cursor.enter()?;
         Ok((wire, count))
     }
 
     #[inline]
     fn list_end(&mut self) -> Result<()> {
-        self.depth_left += 1;
+        self.cursor.leave();
         Ok(())
     }
 
     #[inline]
     fn map_begin(&mut self) -> Result<(Option<(WireType, WireType)>, u32)> {
         // Some writers put zeros for the types of an empty map.
-        let at = self.at;
-        let [key, value] = self.take()?;
+        let [key, value] = self.cursor.take()?;
         let types = WireType::of(key).zip(WireType::of(value));
         let size_min = types.map_or(0, |(key, value)| size_min(key) + size_min(value));
         let count = self.count(size_min)?;
@@ -335,21 +232,21 @@ impl Reader for BinaryReader<'_> {
             } else {
                 value
             };
-            return Err(Malformed::new(Fault::NoType(wrong), at));
+            return Err(self.cursor.fault(Fault::NoType(wrong), 6));
         }
-        self.enter()?;
+        self.cursor.enter()?;
         Ok((types, count))
     }
 
     #[inline]
     fn map_end(&mut self) -> Result<()> {
-        self.depth_left += 1;
+        self.cursor.leave();
         Ok(())
     }
 
     fn skip(&mut self, wire: WireType) -> Result<()> {
         if let Some(size) = size_fixed(wire) {
-            return self.slice(size).map(drop);
+            return self.cursor.slice(size).map(drop);
         }
         match wire {
             WireType::Struct => {
@@ -369,7 +266,7 @@ impl Reader for BinaryReader<'_> {
                 if let Some((key, value)) = types {
                     match (size_fixed(key), size_fixed(value)) {
                         (Some(key), Some(value)) => {
-                            self.slice((key + value) * count as usize)?;
+                            self.cursor.jump(key + value, count)?;
                         }
                         _ => {
                             for _ in 0..count {
@@ -389,7 +286,7 @@ impl Reader for BinaryReader<'_> {
     fn skip_many(&mut self, wire: WireType, count: u32) -> Result<()> {
         if let Some(size) = size_fixed(wire) {
             // The count was compared with the bytes that are left.
-            return self.slice(size * count as usize).map(drop);
+            return self.cursor.jump(size, count);
         }
         for _ in 0..count {
             self.skip(wire)?;
@@ -399,7 +296,7 @@ impl Reader for BinaryReader<'_> {
 
     #[inline]
     fn offset(&self) -> usize {
-        self.at
+        self.cursor.offset()
     }
 }
 
