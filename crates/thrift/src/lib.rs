@@ -28,4 +28,4 @@ pub use malformed::{Fault, Malformed, Result, Step};
 pub use message::{ApplicationError, ApplicationErrorKind, MessageHeader, MessageKind};
 pub use protocol::{FieldHeader, Reader, WireType, Writer};
 pub use schema::{Schema, Type};
-pub use value::Value;
+pub use value::{Value, read_value, write_value};
