@@ -109,8 +109,9 @@ fn stream_offset(value: &Value) -> Option<StreamOffset> {
             age => check::parse_age(age).map(StreamOffset::Ago),
         },
         Value::Timestamp(seconds) => Some(StreamOffset::Timestamp(*seconds)),
-        other => u64::try_from(other.as_integer()?)
-            .ok()
-            .map(StreamOffset::Offset),
+        // An offset before all others is no mistake in RabbitMQ: it means the first.
+        other => other
+            .as_integer()
+            .map(|offset| StreamOffset::Offset(u64::try_from(offset).unwrap_or(0))),
     }
 }

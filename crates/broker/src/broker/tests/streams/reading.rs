@@ -54,6 +54,7 @@ fn a_consumer_begins_where_it_says() {
         (Value::from("last"), 2),
         (Value::from("next"), 3),
         (Value::I32(0), 0),
+        (Value::I32(-1), 0),
         (Value::I64(1), 1),
         (Value::U8(2), 2),
         (Value::I16(7), 3),
