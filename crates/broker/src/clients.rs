@@ -141,7 +141,7 @@ impl Clients {
         encode::content(
             output,
             consumer.channel,
-            message.header,
+            &message.shown(),
             message.body,
             frame_max,
         );

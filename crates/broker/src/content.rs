@@ -106,9 +106,9 @@ impl<'a> Facts<'a> {
         keys(self.cc).chain(keys(self.bcc))
     }
 
-    /// The routing keys of `CC`: those that consumers and dead-lettering may tell of.
-    pub fn open_copies(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
-        keys(self.cc)
+    /// The routing keys of `BCC`: those that nobody is told of.
+    pub fn hidden_copies(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        keys(self.bcc)
     }
 }
 

@@ -9,9 +9,15 @@
 //!   n × u64 ids of the durable queues it waits in, then the exchange, the key, the content header, the body
 //! ```
 
+use std::borrow::Cow;
+
+use trefoil_amqp::ContentHeader;
 use trefoil_store::{Log, Position};
 
-use crate::queue::HISTORY;
+use crate::{
+    content::rewrite,
+    queue::{HAS_BCC, HISTORY},
+};
 
 /// Queues that one record can name. Tests have so few that they need more than one.
 pub(crate) const QUEUES_MAX: usize = if cfg!(test) { 3 } else { u16::MAX as usize };
@@ -28,8 +34,19 @@ pub(crate) struct Message<'a> {
     /// The payload of the content header frame.
     pub(crate) header: &'a [u8],
     pub(crate) body: &'a [u8],
-    /// What the broker knows of its past: [`crate::queue::DIED`] and [`crate::queue::KEYS_REPLACED`].
+    /// What the broker knows of it beside that: [`crate::queue::HISTORY`].
     pub(crate) history: u8,
+}
+
+impl<'a> Message<'a> {
+    /// The header as receivers see it. `BCC` is kept with a message, for it may have to be routed by it once more, when it dies.
+    #[inline]
+    pub(crate) fn shown(&self) -> Cow<'a, [u8]> {
+        if self.history & HAS_BCC == 0 {
+            return Cow::Borrowed(self.header);
+        }
+        Cow::Owned(rewrite::without_bcc(ContentHeader::new(self.header)))
+    }
 }
 
 /// What a record says beside the message itself.

@@ -15,7 +15,7 @@ use crate::{
     vhost::VhostId,
 };
 pub(crate) use ready::{
-    DIED, Entry, HISTORY, KEYS_REPLACED, MORTAL, NEVER, PERSISTENT, REDELIVERED, Ready,
+    DIED, Entry, HAS_BCC, HISTORY, KEYS_REPLACED, MORTAL, NEVER, PERSISTENT, REDELIVERED, Ready,
     TRANSIENT_LOG,
 };
 

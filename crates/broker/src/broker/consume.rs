@@ -311,8 +311,9 @@ impl Broker {
                 let delivery = keep(queue, channel, id, entry, now);
                 clients.moving.note(session, number, &delivery);
             }
-            let counted = delivery_count(queue, &entry, stored.message.header);
-            let header = counted.as_deref().unwrap_or(stored.message.header);
+            let header = stored.message.shown();
+            let counted = delivery_count(queue, &entry, &header);
+            let header = counted.as_deref().unwrap_or(&header);
             state.connection.send(number, &Method::BasicGetOk(got));
             encode::content(
                 state.connection.output(),

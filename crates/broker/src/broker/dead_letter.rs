@@ -95,7 +95,13 @@ fn bury(queue: &Queue, message: Message<'_>, reason: Reason, now: u64) -> Option
     let facts = Facts::of(old).unwrap_or_default();
     let mut routing_keys: Vec<&[u8]> = vec![message.routing_key.as_bytes()];
     if message.history & KEYS_REPLACED == 0 {
-        routing_keys.extend(facts.open_copies());
+        routing_keys.extend(facts.copies());
+    }
+    // As RabbitMQ has it: each hidden key goes once, the first of its name, whether it is that one or another.
+    for hidden in facts.hidden_copies() {
+        if let Some(place) = routing_keys.iter().position(|key| *key == hidden) {
+            routing_keys.remove(place);
+        }
     }
     let death = Death {
         reason,

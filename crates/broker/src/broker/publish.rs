@@ -7,7 +7,7 @@ use crate::{
     access::{Permission, ResourceKind},
     content::{Facts, rewrite},
     message::Message,
-    queue::{DIED, KEYS_REPLACED},
+    queue::{DIED, HAS_BCC, KEYS_REPLACED},
     routing::{Exchange, ExchangeId, ExchangeType, QueueId},
     session::{CachedRoute, Channel, Mode, Target, Until, Waiting},
     slab::Key,
@@ -138,14 +138,7 @@ impl Broker {
         }
         let until = match fate {
             Fate::Unroutable => {
-                let stripped = facts
-                    .bcc
-                    .map(|_| rewrite::without_bcc(ContentHeader::new(message.header)));
-                let message = Message {
-                    header: stripped.as_deref().unwrap_or(message.header),
-                    ..message
-                };
-                self.unroutable(session, number, is_mandatory, message);
+                self.unroutable(session, number, is_mandatory, hiding(message, facts));
                 Until::Now
             }
             Fate::Kept(until) => until,
@@ -207,7 +200,7 @@ impl Broker {
         trefoil_amqp::encode::content(
             state.connection.output(),
             number,
-            message.header,
+            &message.shown(),
             message.body,
             frame_max,
         );
@@ -312,7 +305,7 @@ impl Broker {
             && message.routing_key.len() > REPLY_TO.len()
             && message.routing_key.starts_with(REPLY_TO)
         {
-            let fate = self.reply(message);
+            let fate = self.reply(hiding(message, facts));
             self.count_publish(vhost, exchange, usize::from(fate != Fate::Unroutable));
             return Ok(fate);
         }
@@ -387,15 +380,7 @@ impl Broker {
         let header = ContentHeader::new(message.header);
         let queues = self.find_queues(vhost, exchange, &keys, header);
         self.count_publish(vhost, exchange, queues.len());
-        if facts.bcc.is_none() {
-            return self.put_all(&queues, message, facts, now);
-        }
-        let stripped = rewrite::without_bcc(header);
-        let message = Message {
-            header: &stripped,
-            ..message
-        };
-        self.put_all(&queues, message, facts, now)
+        self.put_all(&queues, hiding(message, facts), facts, now)
     }
 
     pub(super) fn find_queues(
@@ -447,12 +432,16 @@ impl Broker {
                     .is_some_and(|queue| !crate::death::is_cycle(header, &queue.name))
             });
         }
-        let stripped = facts.bcc.map(|_| rewrite::without_bcc(header));
-        let message = Message {
-            header: stripped.as_deref().unwrap_or(message.header),
-            ..message
-        };
-        self.put_all(&queues, message, &facts, now) != Fate::Unroutable
+        self.put_all(&queues, hiding(message, &facts), &facts, now) != Fate::Unroutable
+    }
+}
+
+/// The message, which is known to have a `BCC` if it has one.
+fn hiding<'a>(message: Message<'a>, facts: &Facts<'_>) -> Message<'a> {
+    let hidden = if facts.bcc.is_some() { HAS_BCC } else { 0 };
+    Message {
+        history: message.history | hidden,
+        ..message
     }
 }
 

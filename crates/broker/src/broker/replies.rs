@@ -123,7 +123,7 @@ impl Broker {
             message.exchange,
             message.routing_key,
         );
-        encode::content(output, number, message.header, message.body, frame_max);
+        encode::content(output, number, &message.shown(), message.body, frame_max);
         session.watch_budget();
         self.clients.touch(key);
         Fate::Kept(Until::Now)

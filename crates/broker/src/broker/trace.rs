@@ -3,14 +3,14 @@
 //! As in RabbitMQ: with the key `publish.` and the exchange, or `deliver.` and the queue; the body as it is; and everything
 //! else as headers. Where nothing is traced, it costs looking at an empty list.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use trefoil_amqp::{ChannelNumber, ContentHeader, Properties, Table, Value};
 
 use super::Broker;
 use crate::{
     clients::Clients,
-    content::Facts,
+    content::{Facts, rewrite},
     message::Message,
     queue::{KEYS_REPLACED, Queue},
     routing::ExchangeId,
@@ -175,7 +175,7 @@ impl Broker {
         let place = Table::new()
             .with("node", &*self.settings.node)
             .with("vhost", &*host.name);
-        let header = crate::content::rewrite::with_headers(ContentHeader::new(&header), &place);
+        let header = rewrite::with_headers(ContentHeader::new(&header), &place);
         // A queue's name and the word before it can be longer than a routing key: RabbitMQ's cannot be sent then.
         let end = (0..=key.len().min(255))
             .rev()
@@ -198,10 +198,14 @@ fn described(message: Message<'_>) -> Table {
     if message.history & KEYS_REPLACED == 0 {
         keys.extend(facts.copies().map(|key| Value::LongString(key.to_vec())));
     }
+    let header = match facts.bcc {
+        Some(_) => rewrite::without_bcc(ContentHeader::new(message.header)).into(),
+        None => Cow::Borrowed(message.header),
+    };
     Table::new()
         .with("exchange_name", message.exchange)
         .with("routing_keys", keys)
-        .with("properties", properties(message.header))
+        .with("properties", properties(&header))
 }
 
 fn properties(header: &[u8]) -> Table {

@@ -72,7 +72,7 @@ fn facts_of_a_full_header() {
         Some(&b"d"[..])
     );
     assert_eq!(facts.copies().collect::<Vec<_>>(), [b"a", b"b", b"c"]);
-    assert_eq!(facts.open_copies().collect::<Vec<_>>(), [b"a", b"b"]);
+    assert_eq!(facts.hidden_copies().collect::<Vec<_>>(), [b"c"]);
 }
 
 #[test]

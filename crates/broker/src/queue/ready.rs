@@ -40,8 +40,10 @@ pub(crate) const DIED: u8 = 8;
 pub(crate) const KEYS_REPLACED: u8 = 16;
 /// Has a lifetime of its own, which outlives a policy about the queue's.
 pub(crate) const MORTAL: u8 = 32;
+/// Has a header `BCC`, which receivers must not see.
+pub(crate) const HAS_BCC: u8 = 64;
 /// Flags that stay with a message from queue to queue.
-pub(crate) const HISTORY: u8 = DIED | KEYS_REPLACED;
+pub(crate) const HISTORY: u8 = DIED | KEYS_REPLACED | HAS_BCC;
 
 impl Entry {
     pub(crate) fn is_persistent(&self) -> bool {

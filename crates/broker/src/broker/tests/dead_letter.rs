@@ -227,6 +227,89 @@ fn where_it_goes() {
     super::invariants::check(&rig.broker, true);
 }
 
+/// The keys of the newest death.
+fn keys_of_death(got: &Received) -> Option<Value> {
+    let Some(Value::Array(deaths)) = header(got, "x-death") else {
+        return None;
+    };
+    let Value::Table(death) = deaths.first()? else {
+        return None;
+    };
+    death.get("routing-keys").cloned()
+}
+
+#[test]
+fn hidden_keys_lead_dead_letters_too_and_nobody_sees_them() {
+    let (mut rig, client) = rig();
+    for queue in ["other", "hidden"] {
+        rig.declare(client, queue, true, &Table::new());
+    }
+    rig.declare_exchange(client, "in", "fanout", &Table::new());
+    rig.declare(client, "keeps", true, &to("", None));
+    rig.declare(client, "sends", true, &to("", Some("other")));
+    for queue in ["keeps", "sends"] {
+        rig.bind(client, queue, "in", "");
+    }
+    let list = |keys: &[&str]| Value::Array(keys.iter().map(|key| (*key).into()).collect());
+    let copies = octets(
+        &Table::new()
+            .with("CC", list(&["dead"]))
+            .with("BCC", list(&["hidden", "dead"])),
+    );
+    let properties = Properties {
+        headers: Some(TableRef::from_bytes(&copies)),
+        ..super::rig::persistent()
+    };
+    let reject = |rig: &mut Rig, client: Who, queue: &str| {
+        let heard = rig.ask(client, &get(queue));
+        assert_eq!(header(&heard[0], "BCC"), None);
+        assert_eq!(header(&heard[0], "CC"), Some(list(&["dead"])));
+        rig.ask(client, &nack(0, true, false));
+    };
+    rig.publish(client, "in", "other", &properties, "m");
+    // What is hidden is so on the disk as well.
+    let mut rig = rig.killed();
+    let client = rig.client();
+    rig.declare(client, "dead", false, &Table::new());
+    reject(&mut rig, client, "keeps");
+    for queue in ["other", "hidden", "dead"] {
+        let (_, got) = rig.get(client, queue).expect("a dead letter");
+        assert_eq!(header(&got, "BCC"), None);
+        assert_eq!(keys_of_death(&got), Some(list(&["other", "dead"])));
+        assert_eq!(rig.get(client, queue), None, "{queue} has it once");
+    }
+    // A key for dead letters takes the place of all of them.
+    reject(&mut rig, client, "sends");
+    let (_, got) = rig.get(client, "other").expect("a dead letter");
+    assert_eq!(
+        (header(&got, "BCC"), rig.get(client, "hidden")),
+        (None, None)
+    );
+    assert_eq!(rig.get(client, "dead"), None);
+    super::invariants::check(&rig.broker, true);
+}
+
+#[test]
+fn a_hidden_key_that_is_also_an_open_one_is_left_out_once() {
+    let (mut rig, client) = rig();
+    rig.declare(client, "q", false, &to("", Some("dead")));
+    let copies = octets(
+        &Table::new()
+            .with("CC", vec![Value::from("b")])
+            .with("BCC", vec![Value::from("q")]),
+    );
+    let properties = Properties {
+        headers: Some(TableRef::from_bytes(&copies)),
+        ..plain()
+    };
+    rig.publish(client, "", "q", &properties, "m");
+    rig.ask(client, &get("q"));
+    rig.ask(client, &nack(0, true, false));
+    let (_, got) = rig.get(client, "dead").expect("a dead letter");
+    let keys = vec![Value::from("b"), Value::from("q")];
+    assert_eq!(keys_of_death(&got), Some(Value::Array(keys)));
+}
+
 #[test]
 fn an_expiration_is_kept_in_the_history_and_does_not_count_again() {
     let (mut rig, client) = rig();
