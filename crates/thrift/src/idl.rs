@@ -6,7 +6,13 @@
 
 pub mod ast;
 mod diagnostic;
+mod doc;
+mod lexer;
+mod parser;
 mod source;
+#[cfg(test)]
+mod tests;
 
-pub use diagnostic::{Diagnostic, Label, Severity};
+pub use diagnostic::{Diagnostic, Label, Severity, render};
+pub use parser::parse;
 pub use source::{SourceFile, SourceId, Sources, Span};

@@ -50,9 +50,12 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// Adds a file.
+    /// Adds a file. A byte order mark at its start is not part of its text.
     pub fn add(&mut self, label: impl Into<String>, text: impl Into<Arc<str>>) -> SourceId {
-        let text = text.into();
+        let mut text = text.into();
+        if let Some(rest) = text.strip_prefix('\u{feff}') {
+            text = rest.into();
+        }
         let lines = std::iter::once(0)
             .chain(
                 text.bytes()
@@ -96,4 +99,29 @@ impl Sources {
             .count();
         (line, column + 1)
     }
+
+    /// The whole lines that a span touches.
+    pub(super) fn lines_of(&self, id: SourceId, span: Span) -> Lines {
+        let file = self.file(id);
+        let line_at = |offset: u32| file.lines.partition_point(|start| *start <= offset);
+        let first_line = line_at(span.start);
+        // A span that ends behind a line feed does not touch the line after it.
+        let last_line = line_at(span.end.saturating_sub(1).max(span.start));
+        let end = file
+            .lines
+            .get(last_line)
+            .map_or(file.text.len(), |next| *next as usize);
+        Lines {
+            first_line,
+            bytes: file.lines[first_line - 1] as usize..end,
+        }
+    }
+}
+
+/// Some lines of a file.
+pub(super) struct Lines {
+    /// The number of the first, from 1.
+    pub(super) first_line: usize,
+    /// Where they are.
+    pub(super) bytes: Range<usize>,
 }
