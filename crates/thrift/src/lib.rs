@@ -20,6 +20,7 @@ mod message;
 pub mod protocol;
 pub mod rules;
 pub mod schema;
+mod transcode;
 mod value;
 
 pub use check::check_struct;
@@ -28,4 +29,5 @@ pub use malformed::{Fault, Malformed, Result, Step};
 pub use message::{ApplicationError, ApplicationErrorKind, MessageHeader, MessageKind};
 pub use protocol::{FieldHeader, Reader, WireType, Writer};
 pub use schema::{Schema, Type};
+pub use transcode::transcode_struct;
 pub use value::{Value, read_value, write_value};

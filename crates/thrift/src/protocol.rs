@@ -93,6 +93,9 @@ pub struct Open {
 /// Pulls values out of a message. Everything is checked against the bytes that are there and against
 /// [`Limits`](crate::Limits); strings are not checked to be UTF-8.
 pub trait Reader {
+    /// Strings and binary data are written in two ways, so that nobody can copy a value without knowing which it is.
+    const IS_TEXT: bool = false;
+
     /// The header of a message.
     ///
     /// # Errors
@@ -163,6 +166,9 @@ pub trait Reader {
 /// Containers come in two ways: with the number of their elements (`list_begin`), or without, to be told at the end
 /// (`list_open` … `list_close`), as a source like JSON has it.
 pub trait Writer {
+    /// As [`Reader::IS_TEXT`].
+    const IS_TEXT: bool = false;
+
     /// The header of a message.
     fn message_begin(&mut self, header: &MessageHeader<'_>);
     /// The end of a message.

@@ -243,6 +243,8 @@ impl<'a> JsonReader<'a> {
 }
 
 impl Reader for JsonReader<'_> {
+    const IS_TEXT: bool = true;
+
     fn message_begin(&mut self) -> Result<MessageHeader<'_>> {
         self.open(b'[', Next::First)?;
         let version = self.integer()?;

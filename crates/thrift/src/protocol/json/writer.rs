@@ -78,6 +78,8 @@ impl<'a> JsonWriter<'a> {
 }
 
 impl Writer for JsonWriter<'_> {
+    const IS_TEXT: bool = true;
+
     fn message_begin(&mut self, header: &MessageHeader<'_>) {
         self.open(b'[', Next::First);
         self.integer(VERSION);

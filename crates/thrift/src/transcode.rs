@@ -1,0 +1,251 @@
+//! From one protocol to another, by schema, in one pass.
+
+use crate::{
+    Fault, Malformed, Reader, Result, Schema, Step, Type, WireType, Writer,
+    check::{check_number, expect, missing},
+    schema::{Bits, StructId},
+};
+
+/// Reads a struct in one protocol and writes it in another, and checks it on the way as
+/// [`check_struct`](crate::check_struct) does.
+///
+/// Fields that the schema does not know are kept by their types on the wire, so that a relay with an older contract than
+/// its neighbours is no loss. That is impossible from and to protocols of text, which write strings and binary data in two
+/// ways: there they are dropped, as stock libraries do. A known field of another type than the schema says is dropped too.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with the way to it; what was written until then is of no use.
+pub fn transcode_struct<R: Reader, W: Writer>(
+    schema: &Schema,
+    id: StructId,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
+    let structure = schema.structure(id);
+    let from = reader.struct_begin()?;
+    let to = writer.struct_begin();
+    let mut seen = Bits::default();
+    while let Some(header) = reader.field_begin()? {
+        match structure.index_of_id(header.id) {
+            Some(at) => {
+                let field = &structure.fields[at];
+                if field.ty.wire() == header.wire {
+                    seen.insert(at);
+                    writer.field_begin(header.wire, header.id);
+                    transcode_value(schema, field.ty, reader, writer)
+                        .map_err(|error| error.within(Step::Field((*field.name).into())))?;
+                    writer.field_end();
+                } else {
+                    reader
+                        .skip(header.wire)
+                        .map_err(|error| error.within(Step::Field((*field.name).into())))?;
+                }
+            }
+            None => unknown(header.id, header.wire, reader, writer)
+                .map_err(|error| error.within(Step::Unknown(header.id)))?,
+        }
+        reader.field_end()?;
+    }
+    reader.struct_end(from)?;
+    writer.struct_end(to);
+    if !seen.has_all(&structure.required) {
+        return Err(missing(structure, &seen, reader.offset()));
+    }
+    check_number(structure, &seen, reader.offset())
+}
+
+#[inline]
+fn transcode_value<R: Reader, W: Writer>(
+    schema: &Schema,
+    ty: Type,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
+    match ty {
+        Type::String => {
+            let Ok(text) = simdutf8::basic::from_utf8(reader.bytes()?) else {
+                return Err(Malformed::new(Fault::NotUtf8, reader.offset()));
+            };
+            writer.string(text);
+            Ok(())
+        }
+        Type::Binary => {
+            writer.binary(reader.binary()?);
+            Ok(())
+        }
+        Type::Struct(id) => transcode_struct(schema, id, reader, writer),
+        Type::List(id) => {
+            let element = schema.element(id);
+            let (wire, count) = reader.list_begin()?;
+            writer.list_begin(element.wire(), count);
+            transcode_elements(schema, element, wire, count, reader, writer)?;
+            writer.list_end();
+            reader.list_end()
+        }
+        Type::Set(id) => {
+            let element = schema.element(id);
+            let (wire, count) = reader.set_begin()?;
+            writer.set_begin(element.wire(), count);
+            transcode_elements(schema, element, wire, count, reader, writer)?;
+            writer.set_end();
+            reader.set_end()
+        }
+        Type::Map(id) => {
+            let (key, value) = schema.map(id);
+            let (types, count) = reader.map_begin()?;
+            writer.map_begin(key.wire(), value.wire(), count);
+            if count > 0
+                && let Some((key_wire, value_wire)) = types
+            {
+                expect(key, key_wire, reader.offset())?;
+                expect(value, value_wire, reader.offset())?;
+                for at in 0..count {
+                    transcode_value(schema, key, reader, writer)
+                        .map_err(|error| error.within(Step::Key(at)))?;
+                    transcode_value(schema, value, reader, writer)
+                        .map_err(|error| error.within(Step::Value(at)))?;
+                }
+            }
+            writer.map_end();
+            reader.map_end()
+        }
+        Type::Bool
+        | Type::I8
+        | Type::I16
+        | Type::I32
+        | Type::I64
+        | Type::Double
+        | Type::Uuid
+        | Type::Enum(_) => copy_plain(ty.wire(), 1, reader, writer),
+    }
+}
+
+fn transcode_elements<R: Reader, W: Writer>(
+    schema: &Schema,
+    element: Type,
+    wire: WireType,
+    count: u32,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
+    if count == 0 {
+        // Nobody can tell of which type nothing is.
+        return Ok(());
+    }
+    expect(element, wire, reader.offset())?;
+    match element {
+        Type::String
+        | Type::Binary
+        | Type::Struct(_)
+        | Type::List(_)
+        | Type::Set(_)
+        | Type::Map(_) => {
+            for at in 0..count {
+                transcode_value(schema, element, reader, writer)
+                    .map_err(|error| error.within(Step::Element(at)))?;
+            }
+            Ok(())
+        }
+        _ => copy_plain(wire, count, reader, writer),
+    }
+}
+
+/// Copies values without parts. One `match` for all of them, and a tight loop for each type.
+#[inline]
+fn copy_plain<R: Reader, W: Writer>(
+    wire: WireType,
+    count: u32,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
+    macro_rules! copy {
+        (|$value:ident: $kind:ident| $write:expr) => {
+            for _ in 0..count {
+                let $value = reader.$kind()?;
+                $write;
+            }
+        };
+    }
+    match wire {
+        WireType::Bool => copy!(|value: bool| writer.bool(value)),
+        WireType::I8 => copy!(|value: i8| writer.i8(value)),
+        WireType::I16 => copy!(|value: i16| writer.i16(value)),
+        WireType::I32 => copy!(|value: i32| writer.i32(value)),
+        WireType::I64 => copy!(|value: i64| writer.i64(value)),
+        WireType::Double => copy!(|value: double| writer.double(value)),
+        WireType::Uuid => copy!(|value: uuid| writer.uuid(&value)),
+        WireType::String => copy!(|value: binary| writer.binary(value)),
+        WireType::Struct | WireType::Map | WireType::Set | WireType::List => {
+            for _ in 0..count {
+                copy_value(wire, reader, writer)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A field that the schema does not know.
+#[cold]
+fn unknown<R: Reader, W: Writer>(
+    id: i16,
+    wire: WireType,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
+    if R::IS_TEXT || W::IS_TEXT {
+        return reader.skip(wire);
+    }
+    writer.field_begin(wire, id);
+    copy_value(wire, reader, writer)?;
+    writer.field_end();
+    Ok(())
+}
+
+/// Copies a value by what the wire says. The reader limits how deep it goes.
+fn copy_value<R: Reader, W: Writer>(wire: WireType, reader: &mut R, writer: &mut W) -> Result<()> {
+    match wire {
+        WireType::Struct => {
+            let from = reader.struct_begin()?;
+            let to = writer.struct_begin();
+            while let Some(header) = reader.field_begin()? {
+                writer.field_begin(header.wire, header.id);
+                copy_value(header.wire, reader, writer)?;
+                writer.field_end();
+                reader.field_end()?;
+            }
+            writer.struct_end(to);
+            reader.struct_end(from)
+        }
+        WireType::List => {
+            let (element, count) = reader.list_begin()?;
+            writer.list_begin(element, count);
+            copy_plain(element, count, reader, writer)?;
+            writer.list_end();
+            reader.list_end()
+        }
+        WireType::Set => {
+            let (element, count) = reader.set_begin()?;
+            writer.set_begin(element, count);
+            copy_plain(element, count, reader, writer)?;
+            writer.set_end();
+            reader.set_end()
+        }
+        WireType::Map => {
+            let (types, count) = reader.map_begin()?;
+            // The compact protocol has no types for an empty map; any will do.
+            let (key, value) = types.unwrap_or((WireType::String, WireType::String));
+            writer.map_begin(key, value, count);
+            for _ in 0..count {
+                copy_value(key, reader, writer)?;
+                copy_value(value, reader, writer)?;
+            }
+            writer.map_end();
+            reader.map_end()
+        }
+        _ => copy_plain(wire, 1, reader, writer),
+    }
+}
+
+#[cfg(test)]
+mod tests;
