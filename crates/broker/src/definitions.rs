@@ -8,6 +8,7 @@
 pub mod arguments;
 mod convert;
 mod fields;
+mod foreign;
 mod read;
 pub mod record;
 #[cfg(test)]

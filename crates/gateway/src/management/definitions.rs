@@ -56,8 +56,16 @@ fn import(api: &Api, request: &Request, vhost: Option<&str>) -> Result<Answer, R
     if let Some(vhost) = vhost {
         definitions.set_virtual_host(vhost);
     }
+    let warnings = definitions.remove_foreign();
     change_durably(api, |broker, now| broker.import(&definitions, now))?;
-    Ok(Answer::Done)
+    for warning in &warnings {
+        tracing::warn!(%warning, "definitions were imported in part");
+    }
+    match warnings.is_empty() {
+        true => Ok(Answer::Done),
+        // Not an answer of RabbitMQ's, but not a refusal either.
+        false => Ok(Answer::Json(json!({ "warnings": warnings }))),
+    }
 }
 
 pub(super) fn all(api: &Api, request: &Request, caller: &Caller) -> Result<Answer, Refused> {

@@ -443,6 +443,41 @@ fn definitions_go_from_one_broker_to_another() {
 }
 
 #[test]
+fn definitions_with_federation_are_imported_without_it() {
+    let broker = Broker::new();
+    let federated = json!({"federation-upstream-set": "all"});
+    let policy = json!({"vhost": "/", "name": "fed", "pattern": ".*", "definition": federated});
+    let definitions = json!({
+        "policies": [policy],
+        "parameters": [{"vhost": "/", "component": "shovel", "name": "s", "value": {}}],
+        "queues": [{"vhost": "/", "name": "q", "durable": true, "auto_delete": false, "arguments": {}}],
+        "exchanges": [], "bindings": [],
+    });
+    let done = broker.check(Method::POST, "definitions", definitions, 200);
+    let warnings = done.body["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(broker.get("queues")[0]["name"], "q");
+    assert_eq!(broker.get("policies"), json!([]));
+    assert_eq!(broker.get("parameters")[0]["name"], "s");
+    // Asked for by itself it is refused, as by a RabbitMQ without the plugin.
+    let refused = broker.check(
+        Method::PUT,
+        "policies/%2F/fed",
+        json!({"pattern": ".*", "definition": federated}),
+        400,
+    );
+    let reason = refused.body["reason"].as_str().unwrap();
+    assert!(
+        reason.contains("are not recognised policy settings"),
+        "{reason}"
+    );
+    // What cannot be made for another reason is refused.
+    let wrong = json!({"vhost": "/", "name": "p", "pattern": ".*", "definition": {"max-lengt": 1}});
+    let definitions = json!({"policies": [wrong], "queues": [], "exchanges": [], "bindings": []});
+    broker.check(Method::POST, "definitions", definitions, 400);
+}
+
+#[test]
 fn metrics_have_the_names_of_dashboards() {
     let broker = Broker::new();
     broker.check(Method::PUT, "queues/%2F/q", json!({}), 201);

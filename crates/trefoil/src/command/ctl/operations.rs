@@ -191,11 +191,16 @@ pub(super) fn import_definitions(context: &Context<'_>) -> Result<Output, Fault>
         .map_err(|error| Fault::new(Fault::DATA, format!("{path} is not JSON: {error}")))?;
     let reply = context.api.post(&api_path!("definitions"), &definitions)?;
     let done = changed(reply, || Fault::new(Fault::UNAVAILABLE, "not found"))?;
+    let warnings = done["warnings"].as_array().into_iter().flatten();
+    let warnings: String = warnings
+        .filter_map(Value::as_str)
+        .map(|warning| format!("warning: {warning}\n"))
+        .collect();
     Ok(Output::Document {
         json: match done {
             Value::Null => json!({"result": "ok"}),
             done => done,
         },
-        text: "Successfully imported definitions\n".to_owned(),
+        text: format!("Successfully imported definitions\n{warnings}"),
     })
 }
