@@ -61,8 +61,10 @@ impl FoundStream {
     }
 
     fn into_stream(mut self) -> Stream {
-        // Of several records with one offset the last counts: the others were moved from.
-        self.items.sort_by_key(|(offset, _)| *offset);
+        // Of several records with one offset the last in the log counts: the others were moved from. In place, for there may
+        // be millions.
+        self.items
+            .sort_unstable_by_key(|(offset, item)| (*offset, item.at));
         let mut index = Index::default();
         let mut items = self.items.into_iter().peekable();
         while let Some((offset, item)) = items.next() {
