@@ -27,7 +27,7 @@ pub(crate) struct Catalog {
     /// The places of durable queues, by their numbers in the log.
     pub(super) queues: HashMap<u64, QueueId>,
     /// The log has the mark of a stop in good order: nothing is to come after it.
-    is_closed: bool,
+    pub(super) is_closed: bool,
     /// Where cleaning of the oldest segment goes on.
     cleaning: Option<std::ops::Range<Position>>,
 }

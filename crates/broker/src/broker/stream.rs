@@ -340,6 +340,10 @@ impl Broker {
 
     /// Tells the log what was cut off since the last time, one record a stream.
     pub(super) fn log_cuts(&mut self) {
+        if self.catalog.is_closed {
+            // Nothing comes after a stop in good order; whoever opens the log cuts again.
+            return;
+        }
         while let Some(id) = self.streams.cut.pop() {
             let Some(queue) = self.queues.get_mut(id) else {
                 continue;

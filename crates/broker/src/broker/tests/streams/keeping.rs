@@ -122,6 +122,22 @@ fn a_policy_says_what_is_kept_and_comes_before_the_arguments() {
     assert_eq!(read(&mut rig, "first"), these(&[(3, "d")]));
 }
 
+/// Time goes on between the stop and the end of the process, and must not make the stop a crash.
+#[test]
+fn what_is_cut_off_after_a_stop_does_not_undo_it() {
+    let (mut rig, client) = rig(&Table::new().with("x-max-age", "1s"));
+    publish(&mut rig, client, &["a", "b"]);
+    rig.broker.stop(rig.now);
+    rig.run();
+    rig.advance(10_000);
+    let (_, queue) = rig.broker.queues.iter().next().expect("a queue");
+    assert_eq!(queue.message_count(), 1);
+    rig.run();
+    let mut rig = Rig::on(rig.storage.copy(), rig.now, SEGMENT);
+    assert!(rig.report.is_clean);
+    assert_eq!(read(&mut rig, "first"), these(&[(1, "b")]));
+}
+
 /// Cutting a great deal takes several turns of the lock.
 #[test]
 fn a_limit_that_became_lower_is_met_bit_by_bit() {
