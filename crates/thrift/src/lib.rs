@@ -16,6 +16,7 @@ mod check;
 pub mod connection;
 pub mod framing;
 pub mod idl;
+pub mod json;
 mod limits;
 mod malformed;
 mod message;

@@ -1,0 +1,352 @@
+//! JSON → Thrift.
+
+mod containers;
+mod scalars;
+
+use super::{
+    JsonError, JsonOptions, UnknownFields,
+    default::{write_default, write_empty},
+    error::{JsonErrorKind, gather},
+    same::{Elements, Hasher, Hashes},
+    source::{Result, Source, Text},
+};
+use crate::{
+    Limits, Schema, Type, Writer,
+    schema::{Bits, Field, Requiredness, Role, Struct, StructId},
+};
+
+/// Reads values of a text and writes them.
+///
+/// Where a value is wrong but the text goes on, the violation is kept and some value is written in its place, so that
+/// the writer sees a whole message whatever it makes of it. Where the text cannot be read on, everything stops.
+pub(super) struct Inward<'a, 'w, W> {
+    schema: &'a Schema,
+    options: &'a JsonOptions,
+    limits: &'a Limits,
+    source: Source<'a>,
+    writer: &'w mut W,
+    hashes: Hashes,
+    elements: Elements,
+    /// Binary data of the last string in base64.
+    bytes: Vec<u8>,
+    /// Bytes that defaults may still have: `[{},{},…]` must not become any size.
+    defaults_left: usize,
+    /// Whether anything is there twice is to be found out.
+    is_twice_refused: bool,
+}
+
+impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
+    pub(super) fn new(
+        schema: &'a Schema,
+        text: &'a str,
+        options: &'a JsonOptions,
+        limits: &'a Limits,
+        writer: &'w mut W,
+    ) -> Self {
+        Self {
+            schema,
+            options,
+            limits,
+            source: Source::new(text, limits.depth_max, options.violations_max),
+            writer,
+            hashes: Hashes::default(),
+            elements: Elements::default(),
+            bytes: Vec::new(),
+            defaults_left: limits.message_max,
+            is_twice_refused: true,
+        }
+    }
+
+    /// The whole text is a value.
+    pub(super) fn whole(mut self, ty: Type) -> std::result::Result<(), JsonError> {
+        let _ = self.value(ty).and_then(|()| self.source.end());
+        gather(self.source.violations).map_or(Ok(()), Err)
+    }
+
+    /// What is the same for two values that are the same, of the value that was read without violations at a place.
+    fn hash_at(&self, ty: Type, at: usize) -> Option<u64> {
+        let mut hasher = Hasher::new(&self.hashes);
+        let mut again = Inward {
+            schema: self.schema,
+            options: self.options,
+            limits: self.limits,
+            source: self.source.again(at),
+            writer: &mut hasher,
+            hashes: Hashes::default(),
+            elements: Elements::default(),
+            bytes: Vec::new(),
+            defaults_left: self.defaults_left,
+            // That was done when the value was read.
+            is_twice_refused: false,
+        };
+        again.value(ty).ok()?;
+        Some(hasher.finish())
+    }
+
+    fn value(&mut self, ty: Type) -> Result<()> {
+        match ty {
+            Type::Bool => self.bool(),
+            Type::I8 => {
+                let value = self.integer(ty, i8::MIN.into(), i8::MAX.into())?;
+                self.writer.i8(value as i8);
+                Ok(())
+            }
+            Type::I16 => {
+                let value = self.integer(ty, i16::MIN.into(), i16::MAX.into())?;
+                self.writer.i16(value as i16);
+                Ok(())
+            }
+            Type::I32 => {
+                let value = self.integer(ty, i32::MIN.into(), i32::MAX.into())?;
+                self.writer.i32(value as i32);
+                Ok(())
+            }
+            Type::I64 => {
+                let value = self.integer(ty, i64::MIN, i64::MAX)?;
+                self.writer.i64(value);
+                Ok(())
+            }
+            Type::Double => {
+                let value = self.double()?;
+                self.writer.double(value);
+                Ok(())
+            }
+            Type::String => self.string(),
+            Type::Binary => self.binary(),
+            Type::Uuid => self.uuid(),
+            Type::Enum(id) => {
+                let value = self.enumeration(ty, self.schema.enumeration(id))?;
+                self.writer.i32(value);
+                Ok(())
+            }
+            Type::Struct(id) => self.structure(id),
+            Type::List(id) => self.list(ty, self.schema.element(id)),
+            Type::Set(id) => self.set(ty, self.schema.element(id)),
+            Type::Map(id) => self.map(ty, self.schema.map(id)),
+        }
+    }
+
+    /// A value of the wrong kind. Something of the right type is written instead.
+    #[cold]
+    fn wrong_type(&mut self, ty: Type) -> Result<()> {
+        let name = self.schema.type_name(ty);
+        let form = match ty {
+            Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 => "",
+            Type::Double | Type::String => "",
+            Type::Binary => " (a string in base64)",
+            Type::Uuid => " (a string)",
+            Type::Enum(_) => " (a name or a number)",
+            Type::Struct(_) => " (an object)",
+            Type::List(_) | Type::Set(_) => " (an array)",
+            Type::Map(_) => " (an object or an array of entries)",
+        };
+        self.source.wrong_type(&format!("{name}{form}"))?;
+        self.anything(ty);
+        Ok(())
+    }
+
+    /// Writes some value of a type, after a violation.
+    #[cold]
+    fn anything(&mut self, ty: Type) {
+        write_empty(self.writer, self.schema, ty);
+    }
+
+    fn structure(&mut self, id: StructId) -> Result<()> {
+        let structure = self.schema.structure(id);
+        if self.source.peek() != b'{' {
+            return self.wrong_type(Type::Struct(id));
+        }
+        let start = self.source.at;
+        self.source.enter()?;
+        self.source.at += 1;
+        let nest = self.writer.struct_begin();
+        let mut named = Bits::default();
+        let mut set = Bits::default();
+        if !self.source.takes(b'}') {
+            // Most writers of JSON have the fields in the order in which the contract has them.
+            let mut next = 0;
+            loop {
+                let begin = self.source.at;
+                match self.field_name(structure, next)? {
+                    Some(at) => {
+                        next = at + 1;
+                        let before = self.source.violations.len();
+                        let field = &structure.fields[at];
+                        let result = self.field(field, named.contains(at), begin);
+                        if self.source.violations.len() != before {
+                            self.source.within(before, &field.json_name);
+                        }
+                        named.insert(at);
+                        if result? {
+                            set.insert(at);
+                        }
+                    }
+                    None => self.unknown(structure, begin)?,
+                }
+                if !self.source.goes_on(b'}', "',' or '}'")? {
+                    break;
+                }
+            }
+        }
+        self.end(structure, &set, start)?;
+        self.writer.struct_end(nest);
+        self.source.leave();
+        Ok(())
+    }
+
+    /// The name of a member and the colon behind it: the field with that name. `next` is the one that probably comes.
+    #[inline]
+    fn field_name(&mut self, structure: &Struct, next: usize) -> Result<Option<usize>> {
+        if self.source.peek() == b'"'
+            && let Some(field) = structure.fields.get(next)
+            && self.source.rest().starts_with(field.json_label.as_bytes())
+            && !field.is_hidden
+        {
+            self.source.at += field.json_label.len();
+            return Ok(Some(next));
+        }
+        let name = self.source.name("a name in quotes")?;
+        let name = self.source.str_of(name).as_bytes();
+        // Behind all fields, so that a hidden one is not found.
+        Ok(structure.index_of_json_name(name, usize::MAX))
+    }
+
+    /// The value of a field; whether there is one.
+    #[inline]
+    fn field(&mut self, field: &Field, is_twice: bool, begin: usize) -> Result<bool> {
+        if is_twice {
+            self.twice("field", begin)?;
+            return self.source.skip().map(|()| true);
+        }
+        if self.source.peek() == b'n' {
+            self.source.word("null")?;
+            return Ok(false);
+        }
+        self.writer.field_begin(field.ty.wire(), field.id);
+        self.value(field.ty)?;
+        self.writer.field_end();
+        Ok(true)
+    }
+
+    #[cold]
+    fn twice(&mut self, what: &'static str, offset: usize) -> Result<()> {
+        self.source.violation(JsonErrorKind::Twice(what), offset)
+    }
+
+    /// A member that the struct does not have, its name taken.
+    #[cold]
+    fn unknown(&mut self, structure: &Struct, begin: usize) -> Result<()> {
+        let before = self.source.violations.len();
+        let result = match self.options.unknown_fields {
+            UnknownFields::Ignore => Ok(()),
+            UnknownFields::Refuse => {
+                let structure = structure.name.as_str().into();
+                self.source
+                    .violation(JsonErrorKind::Unknown { structure }, begin)
+            }
+        };
+        let result = result.and_then(|()| self.source.skip());
+        if self.source.violations.len() != before {
+            let name = self.string_at(begin);
+            self.source.within(before, &name);
+        }
+        result
+    }
+
+    /// The string at a place, where there is one.
+    #[cold]
+    fn string_at(&self, at: usize) -> String {
+        let mut source = self.source.again(at);
+        if source.peek() != b'"' {
+            return String::new();
+        }
+        match source.string() {
+            Ok(Text::Plain(text)) => text.to_owned(),
+            Ok(Text::Unescaped) => source.unescaped,
+            Err(_) => String::new(),
+        }
+    }
+
+    /// All members of a struct were read: what is missing, and defaults.
+    #[inline]
+    fn end(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
+        let count = set.count();
+        if structure.is_union() {
+            let is_right = count == 1 || (count == 0 && self.options.is_empty_union_allowed);
+            return if is_right {
+                Ok(())
+            } else {
+                self.not_one(structure, count, start)
+            };
+        }
+        if count == structure.fields.len() {
+            return match structure.role {
+                Role::Result if count > 1 => self.not_one(structure, count, start),
+                Role::Result | Role::Data(_) | Role::Arguments => Ok(()),
+            };
+        }
+        if structure.role == Role::Result && count > 1 {
+            return self.not_one(structure, count, start);
+        }
+        if !set.has_all(&structure.required) {
+            self.missing(structure, set, start)?;
+        }
+        self.defaults(structure, set, start)
+    }
+
+    #[cold]
+    fn not_one(&mut self, structure: &Struct, found: usize, start: usize) -> Result<()> {
+        let structure = structure.name.as_str().into();
+        self.source
+            .violation(JsonErrorKind::Union { structure, found }, start)
+    }
+
+    /// All required fields that are missing, whatever their number: whoever wrote this wants to know them at once.
+    #[cold]
+    fn missing(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
+        let mut result = Ok(());
+        for (at, field) in structure.fields.iter().enumerate() {
+            if structure.required.contains(at)
+                && !set.contains(at)
+                && !(field.is_hidden && field.default.is_some())
+            {
+                let before = self.source.violations.len();
+                result = self.source.violation(JsonErrorKind::Missing, start);
+                self.source.within(before, &field.json_name);
+            }
+        }
+        result
+    }
+
+    /// Defaults are part of the contract, so whoever reads this need not know them. Optional fields stay absent; a hidden
+    /// field that is required has nothing but its default.
+    fn defaults(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
+        for (at, field) in structure.fields.iter().enumerate() {
+            let Some(default) = &field.default else {
+                continue;
+            };
+            let is_written = match field.requiredness {
+                Requiredness::Default => true,
+                Requiredness::Required => field.is_hidden,
+                Requiredness::Optional => false,
+            };
+            if is_written && !set.contains(at) {
+                self.writer.field_begin(field.ty.wire(), field.id);
+                let size = write_default(self.writer, self.schema, field.ty, default);
+                self.writer.field_end();
+                match self.defaults_left.checked_sub(size) {
+                    Some(left) => self.defaults_left = left,
+                    None => {
+                        let limit = JsonErrorKind::OverLimit {
+                            what: "the message with its defaults",
+                            found: self.limits.message_max + size,
+                            limit: self.limits.message_max,
+                        };
+                        return Err(self.source.fail(limit, start));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
