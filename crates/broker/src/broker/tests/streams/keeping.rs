@@ -122,6 +122,31 @@ fn a_policy_says_what_is_kept_and_comes_before_the_arguments() {
     assert_eq!(read(&mut rig, "first"), these(&[(3, "d")]));
 }
 
+/// Damage costs the message that it is in, and no other gets another offset.
+#[test]
+fn a_damaged_message_leaves_a_hole() {
+    let (mut rig, client) = rig(&Table::new());
+    publish(&mut rig, client, &["a", "b", "damaged", "d"]);
+    let rig = rig.restart();
+    let storage = MemoryStorage::new();
+    for (name, mut bytes) in rig.storage.contents() {
+        if let Some(at) = bytes.windows(7).position(|window| window == b"damaged") {
+            bytes[at] ^= 1;
+        }
+        storage.put(&name, &bytes);
+    }
+    let mut rig = Rig::on(storage, rig.now, SEGMENT);
+    assert_eq!(rig.report.log.damages.len(), 1);
+    let left = these(&[(0, "a"), (1, "b"), (3, "d")]);
+    assert_eq!(read(&mut rig, "first"), left);
+    assert_eq!(read(&mut rig, 2), left[2..]);
+    let client = rig.client();
+    publish(&mut rig, client, &["e"]);
+    assert_eq!(read(&mut rig, 3), these(&[(3, "d"), (4, "e")]));
+    assert_eq!(counts(&mut rig, client, "s"), (4, 0));
+    invariants::check(&rig.broker, true);
+}
+
 /// Time goes on between the stop and the end of the process, and must not make the stop a crash.
 #[test]
 fn what_is_cut_off_after_a_stop_does_not_undo_it() {
