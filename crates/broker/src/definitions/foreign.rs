@@ -13,8 +13,10 @@ const POLICY_KEYS: [&str; 3] = [
     "federation-upstream-pattern",
     "federation-upstream-set",
 ];
-/// The type of exchanges that a link makes at its upstream.
+/// The type of exchanges that a link makes at its upstream. RabbitMQ does not export them, but their bindings.
 const EXCHANGE_TYPE: &str = "x-federation-upstream";
+/// The argument of queues that a link makes there.
+const PURPOSE: (&str, &str) = ("x-internal-purpose", "federation");
 /// Components of parameters, and what there is none of.
 const COMPONENTS: [(&str, &str); 3] = [
     ("federation-upstream", "federation"),
@@ -36,14 +38,23 @@ impl Definitions {
         notes
     }
 
-    /// Exchanges of links, with their bindings.
+    /// Exchanges and queues of links, with their bindings.
     fn remove_links(&mut self, notes: &mut Vec<String>) {
-        let mut links: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut links: BTreeMap<(&str, String, String), usize> = BTreeMap::new();
         self.exchanges.retain(|exchange| {
             let is_link = exchange.exchange_type == EXCHANGE_TYPE;
             if is_link {
                 let vhost = place(exchange.vhost.as_deref()).to_owned();
-                links.insert((vhost, exchange.name.clone()), 0);
+                links.insert(("exchange", vhost, exchange.name.clone()), 0);
+            }
+            !is_link
+        });
+        self.queues.retain(|queue| {
+            let purpose = queue.arguments.get(PURPOSE.0);
+            let is_link = purpose.is_some_and(|purpose| *purpose == PURPOSE.1);
+            if is_link {
+                let vhost = place(queue.vhost.as_deref()).to_owned();
+                links.insert(("queue", vhost, queue.name.clone()), 0);
             }
             !is_link
         });
@@ -52,17 +63,20 @@ impl Definitions {
         }
         self.bindings.retain(|binding| {
             let vhost = place(binding.vhost.as_deref());
-            let mut of = |name: &str| {
-                let bindings = links.get_mut(&(vhost.to_owned(), name.to_owned()));
+            let kind = match binding.is_to_queue() {
+                true => "queue",
+                false => "exchange",
+            };
+            let mut of = |kind, name: &str| {
+                let bindings = links.get_mut(&(kind, vhost.to_owned(), name.to_owned()));
                 bindings.map(|bindings| *bindings += 1).is_some()
             };
-            let is_of_link =
-                of(&binding.source) || (!binding.is_to_queue() && of(&binding.destination));
+            let is_of_link = of("exchange", &binding.source) || of(kind, &binding.destination);
             !is_of_link
         });
-        for ((vhost, name), bindings) in links {
+        for ((kind, vhost, name), bindings) in links {
             notes.push(format!(
-                "exchange '{name}' in vhost '{vhost}' was left out, with {bindings} bindings: it belongs to federation, which is not there"
+                "{kind} '{name}' in vhost '{vhost}' was left out with its bindings ({bindings}): it belongs to federation, which is not there"
             ));
         }
     }
@@ -124,10 +138,14 @@ mod tests {
                 {"vhost": "/", "name": "x", "type": "fanout", "durable": true, "auto_delete": false, "internal": false, "arguments": {}},
                 {"vhost": "/", "name": "link", "type": "x-federation-upstream", "durable": true, "auto_delete": true, "internal": true, "arguments": {}}
             ],
-            "queues": [{"vhost": "/", "name": "link", "durable": true, "auto_delete": false, "arguments": {}}],
+            "queues": [
+                {"vhost": "/", "name": "link", "durable": true, "auto_delete": false, "arguments": {}},
+                {"vhost": "/", "name": "of link", "durable": true, "auto_delete": false, "arguments": {"x-internal-purpose": "federation"}}
+            ],
             "bindings": [
                 {"vhost": "/", "source": "x", "destination": "link", "destination_type": "exchange", "routing_key": "", "arguments": {}},
                 {"vhost": "/", "source": "link", "destination": "link", "destination_type": "queue", "routing_key": "", "arguments": {}},
+                {"vhost": "/", "source": "not exported", "destination": "of link", "destination_type": "queue", "routing_key": "", "arguments": {}},
                 {"vhost": "/", "source": "x", "destination": "link", "destination_type": "queue", "routing_key": "", "arguments": {}}
             ]
         }"#,
@@ -138,7 +156,8 @@ mod tests {
             [
                 "policy 'all' in vhost '/': it was left out, for it has nothing but federation-upstream-set: there is no federation",
                 "policy 'both' in vhost '/': federation-upstream was left out: there is no federation",
-                "exchange 'link' in vhost '/' was left out, with 2 bindings: it belongs to federation, which is not there",
+                "exchange 'link' in vhost '/' was left out with its bindings (2): it belongs to federation, which is not there",
+                "queue 'of link' in vhost '/' was left out with its bindings (1): it belongs to federation, which is not there",
                 "parameter 'up' of federation-upstream in vhost '/' is kept, without effect: there is no federation",
                 "parameter 'move' of shovel in vhost '/' is kept, without effect: there is no shovel",
             ]
@@ -148,6 +167,8 @@ mod tests {
         assert_eq!(definitions.policies[0].definition.len(), 1);
         let names: Vec<_> = definitions.exchanges.iter().map(|x| &*x.name).collect();
         assert_eq!(names, ["x"]);
+        let names: Vec<_> = definitions.queues.iter().map(|q| &*q.name).collect();
+        assert_eq!(names, ["link"]);
         // A queue may have the name of an exchange.
         assert_eq!(definitions.bindings.len(), 1);
         assert!(definitions.bindings[0].is_to_queue());

@@ -56,8 +56,10 @@ fn import(api: &Api, request: &Request, vhost: Option<&str>) -> Result<Answer, R
     if let Some(vhost) = vhost {
         definitions.set_virtual_host(vhost);
     }
-    let warnings = definitions.remove_foreign();
-    change_durably(api, |broker, now| broker.import(&definitions, now))?;
+    let mut warnings = definitions.remove_foreign();
+    warnings.extend(change_durably(api, |broker, now| {
+        broker.import(&definitions, now)
+    })?);
     for warning in &warnings {
         tracing::warn!(%warning, "definitions were imported in part");
     }

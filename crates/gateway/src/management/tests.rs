@@ -451,11 +451,18 @@ fn definitions_with_federation_are_imported_without_it() {
         "policies": [policy],
         "parameters": [{"vhost": "/", "component": "shovel", "name": "s", "value": {}}],
         "queues": [{"vhost": "/", "name": "q", "durable": true, "auto_delete": false, "arguments": {}}],
-        "exchanges": [], "bindings": [],
+        "exchanges": [],
+        "bindings": [{"vhost": "/", "source": "internal", "destination": "q", "destination_type": "queue", "routing_key": "k", "arguments": {}}],
     });
     let done = broker.check(Method::POST, "definitions", definitions, 200);
-    let warnings = done.body["warnings"].as_array().unwrap();
-    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(
+        done.body,
+        json!({"warnings": [
+            "policy 'fed' in vhost '/': it was left out, for it has nothing but federation-upstream-set: there is no federation",
+            "parameter 's' of shovel in vhost '/' is kept, without effect: there is no shovel",
+            "the binding of 'internal' to queue 'q' in vhost '/' was left out: there is no exchange 'internal'",
+        ]})
+    );
     assert_eq!(broker.get("queues")[0]["name"], "q");
     assert_eq!(broker.get("policies"), json!([]));
     assert_eq!(broker.get("parameters")[0]["name"], "s");

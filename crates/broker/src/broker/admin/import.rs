@@ -165,11 +165,11 @@ impl Broker {
     }
 
     /// Makes everything that definitions have. What is there already and is the same stays as it is; queues, exchanges and
-    /// bindings that are there are never changed.
+    /// bindings that are there are never changed. A line for everything that was left out.
     ///
     /// # Errors
     /// The first thing that cannot be made. What came before it is made.
-    pub fn import(&mut self, definitions: &Definitions, now: u64) -> Result<(), Refusal> {
+    pub fn import(&mut self, definitions: &Definitions, now: u64) -> Result<Vec<String>, Refusal> {
         self.import_access(definitions, now)?;
         for policy in &definitions.policies {
             let policy = policy
@@ -196,11 +196,12 @@ impl Broker {
         for queue in &definitions.queues {
             self.import_queue(queue, now)?;
         }
+        let mut notes = Vec::new();
         for binding in &definitions.bindings {
-            self.import_binding(binding)?;
+            notes.extend(self.import_binding(binding)?);
         }
         self.finish(now);
-        Ok(())
+        Ok(notes)
     }
 
     fn known_vhost(&self, name: Option<&str>) -> Result<VhostId, Refusal> {
@@ -291,21 +292,27 @@ impl Broker {
         Ok(())
     }
 
-    fn import_binding(&mut self, binding: &BindingDefinition) -> Result<(), Refusal> {
+    /// Why it was left out, if it was. RabbitMQ exports no internal exchanges, but their bindings, and passes over those
+    /// when it reads them.
+    fn import_binding(&mut self, binding: &BindingDefinition) -> Result<Option<String>, Refusal> {
         let vhost = self.known_vhost(binding.vhost.as_deref())?;
         let topology = &self.vhost(vhost).topology;
-        let missing = |what: &str, name: &str| {
-            Refusal::new(
-                ReplyCode::PreconditionFailed,
-                format!("a binding is about the {what} '{name}', which is not there"),
-            )
-        };
         // Every queue has one to the default exchange.
         if binding.source.is_empty() {
-            return Ok(());
+            return Ok(None);
         }
-        let source = topology.exchange_id(&binding.source);
-        let source = source.ok_or_else(|| missing("exchange", &binding.source))?;
+        let missing = |what: &str, name: &str| {
+            Ok(Some(format!(
+                "the binding of '{}' to {} '{}' in vhost '{}' was left out: there is no {what} '{name}'",
+                binding.source,
+                binding.destination_type,
+                binding.destination,
+                self.vhost(vhost).name,
+            )))
+        };
+        let Some(source) = topology.exchange_id(&binding.source) else {
+            return missing("exchange", &binding.source);
+        };
         let destination = match binding.is_to_queue() {
             true => topology
                 .queue_id(&binding.destination)
@@ -314,10 +321,11 @@ impl Broker {
                 .exchange_id(&binding.destination)
                 .map(Destination::Exchange),
         };
-        let destination =
-            destination.ok_or_else(|| missing(&binding.destination_type, &binding.destination))?;
+        let Some(destination) = destination else {
+            return missing(&binding.destination_type, &binding.destination);
+        };
         let arguments = binding.to_arguments().map_err(Refusal::invalid)?;
         self.add_binding(vhost, source, destination, &binding.routing_key, arguments)?;
-        Ok(())
+        Ok(None)
     }
 }

@@ -197,9 +197,9 @@ pub(super) fn import_definitions(context: &Context<'_>) -> Result<Output, Fault>
         .map(|warning| format!("warning: {warning}\n"))
         .collect();
     Ok(Output::Document {
-        json: match done {
+        json: match &done["warnings"] {
             Value::Null => json!({"result": "ok"}),
-            done => done,
+            warnings => json!({"result": "ok", "warnings": warnings}),
         },
         text: format!("Successfully imported definitions\n{warnings}"),
     })
