@@ -6,7 +6,7 @@
 mod client;
 mod server;
 
-pub use client::{Broken, Client, ClientEvent, Reply};
+pub use client::{Broken, CallError, Client, ClientEvent, Reply};
 pub use server::{Request, RequestId, Server, ServerEvent, Violation};
 
 use crate::MessageKind;

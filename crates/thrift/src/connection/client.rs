@@ -295,8 +295,11 @@ impl Client {
                 return wrong(ApplicationErrorKind::InvalidMessageType, text);
             }
         };
-        // Servers that cannot read a call cannot repeat its name and number.
-        if kind == ReplyKind::Exception && header.name.is_empty() && header.sequence == 0 {
+        // Servers that cannot read a call cannot repeat its name, and its number only from the header transport.
+        if kind == ReplyKind::Exception
+            && header.name.is_empty()
+            && (header.sequence == 0 || header.sequence == oldest.sequence)
+        {
             return Ok(kind);
         }
         if header.sequence != oldest.sequence {

@@ -26,7 +26,16 @@ fn dialects_are_read_as_they_are_written() {
         }
     }
     assert_eq!(count, 20);
-    for text in ["", "framed", "binary/framed", "framed/binary/gzip", "framed/binary/zlib/"] {
-        assert_eq!(text.parse::<Dialect>(), Err(UnknownDialect(text.to_owned())));
+    for text in [
+        "",
+        "framed",
+        "binary/framed",
+        "framed/binary/gzip",
+        "framed/binary/zlib/",
+    ] {
+        assert_eq!(
+            text.parse::<Dialect>(),
+            Err(UnknownDialect(text.to_owned()))
+        );
     }
 }

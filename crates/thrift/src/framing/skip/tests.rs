@@ -230,7 +230,11 @@ fn what_has_no_end_is_refused_at_once() {
     check(Protocol::Binary, b(&[15, 0, 1, 12]), container.clone());
     check(Protocol::Binary, b(&[13, 0, 1, 3, 3]), container.clone());
     check(Protocol::Compact, c(&[0x19, 0xfc]), container.clone());
-    check(Protocol::Compact, c(&[0x1b]).into_iter().chain([0x33]).collect(), container);
+    check(
+        Protocol::Compact,
+        c(&[0x1b]).into_iter().chain([0x33]).collect(),
+        container,
+    );
     let name = over("a method's name", limits.name_max);
     check(
         Protocol::Binary,
@@ -274,7 +278,9 @@ fn what_has_no_end_is_refused_at_once() {
     check(Protocol::Compact, compact(&[0x1e]), Fault::NoType(14));
     check(
         Protocol::Compact,
-        compact(&[0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]),
+        compact(&[
+            0x16, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
+        ]),
         Fault::LongVarint(10),
     );
     check(
@@ -344,7 +350,10 @@ fn messages_are_bounded() {
     };
     // The end is 101 bytes away, and stated.
     let string = [&[11, 0, 1][..], &81_u32.to_be_bytes()].concat();
-    assert_eq!(fault(Protocol::Binary, &limits, &binary(&string)), over(101));
+    assert_eq!(
+        fault(Protocol::Binary, &limits, &binary(&string)),
+        over(101)
+    );
     // It is nowhere.
     let input = [b"[1,\"m\",1,5,\"".to_vec(), vec![b'x'; 200]].concat();
     assert_eq!(fault(Protocol::Json, &limits, &input), over(101));
