@@ -3,6 +3,7 @@
 //! Entry types, from the text to the wire:
 //!
 //! - [`idl::parse`] reads the interface definition language, with the place of everything it says;
+//! - [`model::load`] finds out what it means, with everything that it includes;
 //! - [`Schema`] is what a contract means, in the form in which the codecs want it;
 //! - [`protocol`] has the protocols, a [`Reader`] and a [`Writer`] for each;
 //! - [`check_struct`] says whether bytes are what the schema says.
@@ -20,6 +21,7 @@ pub mod json;
 mod limits;
 mod malformed;
 mod message;
+pub mod model;
 pub mod protocol;
 pub mod rules;
 pub mod schema;

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 pub use crate::idl::ast::{Requiredness, StructKind};
 use crate::{Value, WireType, rules::Rules};
 pub use builder::{BuildError, Builder, NewField, NewMethod};
+pub(crate) use builder::{is_set, json_name};
 use lookup::{Ids, Names};
 
 /// A struct of a schema.

@@ -1,5 +1,7 @@
 //! Making schemas.
 
+use hashbrown::HashMap;
+
 use super::{
     Annotations, Bits, ElementId, Enum, EnumId, EnumValue, Field, Ids, MapId, Method, Names,
     Requiredness, Role, Schema, Service, ServiceId, Struct, StructId, StructKind, Type,
@@ -10,6 +12,8 @@ use crate::{Value, rules::Rules};
 #[derive(Debug, Default)]
 pub struct Builder {
     schema: Schema,
+    elements: HashMap<Type, ElementId>,
+    maps: HashMap<(Type, Type), Type>,
 }
 
 /// Why a schema cannot be.
@@ -170,6 +174,8 @@ impl Builder {
             });
         }
         let is_union = structure.is_union();
+        // An exception may be called `success`, as what is returned. Results are found by id alone.
+        let may_share_names = matches!(structure.role, Role::Result);
         let ids: Vec<i16> = fields.iter().map(|field| field.id).collect();
         let fields: Box<[Field]> = fields
             .into_iter()
@@ -177,7 +183,7 @@ impl Builder {
             .collect();
         let mut names = Names::default();
         for (at, field) in fields.iter().enumerate() {
-            if !field.is_hidden && !names.add(&field.json_name, at) {
+            if !field.is_hidden && !names.add(&field.json_name, at) && !may_share_names {
                 return Err(BuildError::SameName {
                     structure: structure.name.clone(),
                     name: field.json_name.clone(),
@@ -225,23 +231,19 @@ impl Builder {
 
     fn element(&mut self, element: Type) -> ElementId {
         let elements = &mut self.schema.elements;
-        let at = elements.iter().position(|known| *known == element);
-        let at = at.unwrap_or_else(|| {
+        *self.elements.entry(element).or_insert_with(|| {
             elements.push(element);
-            elements.len() - 1
-        });
-        ElementId(at as u32)
+            ElementId(elements.len() as u32 - 1)
+        })
     }
 
     /// `map<key, value>`.
     pub fn map(&mut self, key: Type, value: Type) -> Type {
         let maps = &mut self.schema.maps;
-        let at = maps.iter().position(|known| *known == (key, value));
-        let at = at.unwrap_or_else(|| {
+        *self.maps.entry((key, value)).or_insert_with(|| {
             maps.push((key, value));
-            maps.len() - 1
-        });
-        Type::Map(MapId(at as u32))
+            Type::Map(MapId(maps.len() as u32 - 1))
+        })
     }
 
     /// A service with the methods that it declares itself; those of `extends`, which must be there, come with it.
@@ -328,35 +330,38 @@ impl Builder {
         self.schema
     }
 
-    /// A struct has rules if one of its fields has, or something within them. Circles make it a fixed point.
+    /// A struct has rules if one of its fields has, or something within them.
     fn mark_rules(&mut self) {
-        loop {
-            let found: Vec<usize> = (0..self.schema.structs.len())
-                .filter(|at| {
-                    let structure = &self.schema.structs[*at];
-                    !structure.has_rules
-                        && structure
-                            .fields
-                            .iter()
-                            .any(|field| field.rules.is_some() || self.type_has_rules(field.ty))
-                })
-                .collect();
-            if found.is_empty() {
-                return;
+        let structs = &self.schema.structs;
+        let with_rules = |structure: &Struct| structure.fields.iter().any(|it| it.rules.is_some());
+        let mut marked: Vec<usize> = (0..structs.len())
+            .filter(|at| with_rules(&structs[*at]))
+            .collect();
+        if marked.is_empty() {
+            return;
+        }
+        let mut users = vec![Vec::new(); structs.len()];
+        for (at, structure) in structs.iter().enumerate() {
+            for field in &structure.fields {
+                self.for_each_struct(field.ty, &mut |used| users[used].push(at));
             }
-            for at in found {
-                self.schema.structs[at].has_rules = true;
+        }
+        while let Some(at) = marked.pop() {
+            if !std::mem::replace(&mut self.schema.structs[at].has_rules, true) {
+                marked.append(&mut users[at]);
             }
         }
     }
 
-    fn type_has_rules(&self, ty: Type) -> bool {
+    /// Calls `found` for the structs that are written in a type.
+    fn for_each_struct(&self, ty: Type, found: &mut impl FnMut(usize)) {
         match ty {
-            Type::Struct(id) => self.schema.structure(id).has_rules,
-            Type::List(id) | Type::Set(id) => self.type_has_rules(self.schema.element(id)),
+            Type::Struct(id) => found(id.0 as usize),
+            Type::List(id) | Type::Set(id) => self.for_each_struct(self.schema.element(id), found),
             Type::Map(id) => {
                 let (key, value) = self.schema.map(id);
-                self.type_has_rules(key) || self.type_has_rules(value)
+                self.for_each_struct(key, found);
+                self.for_each_struct(value, found);
             }
             Type::Bool
             | Type::I8
@@ -367,25 +372,34 @@ impl Builder {
             | Type::String
             | Type::Binary
             | Type::Uuid
-            | Type::Enum(_) => false,
+            | Type::Enum(_) => {}
         }
     }
 }
 
+/// A field's name in JSON: `api.key`, or its own.
+pub(crate) fn json_name<'a>(name: &'a str, annotations: &'a Annotations) -> &'a str {
+    let aliases = annotations.get("api.key");
+    aliases
+        .and_then(|aliases| aliases.first())
+        .map_or(name, String::as_str)
+}
+
+/// An annotation is there, and is not `false`.
+pub(crate) fn is_set(annotations: &Annotations, key: &str) -> bool {
+    let first = annotations.get(key).and_then(|values| values.first());
+    first.is_some_and(|value| value != "false")
+}
+
 fn finish(field: NewField, in_union: bool) -> Field {
-    let first = |key: &str| {
-        let values = field.annotations.get(key)?;
-        values.first().map(String::as_str)
-    };
-    let is_set = |key: &str| first(key).is_some_and(|value| value != "false");
-    let json_name = first("api.key").unwrap_or(&field.name).to_owned();
+    let json_name = json_name(&field.name, &field.annotations).to_owned();
     let json_label = format!("{}:", serde_json::Value::from(json_name.as_str())).into();
     Field {
         id: field.id,
         json_label,
         json_name,
-        is_int64_text: is_set("api.js_conv"),
-        is_hidden: is_set("api.none"),
+        is_int64_text: is_set(&field.annotations, "api.js_conv"),
+        is_hidden: is_set(&field.annotations, "api.none"),
         name: field.name,
         ty: field.ty,
         requiredness: if in_union {
