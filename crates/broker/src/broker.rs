@@ -1,6 +1,7 @@
 //! [`Broker`]: the whole machine.
 
 pub mod admin;
+mod at_least_once;
 mod confirm;
 mod connection;
 mod consume;
@@ -107,6 +108,8 @@ pub struct Broker {
     /// Messages to be dead-lettered before the current input ends.
     dead: VecDeque<dead_letter::Dead>,
     is_burying: bool,
+    /// Queues with dead letters that somebody could not take.
+    undelivered: Vec<QueueId>,
     /// Queues with acknowledgements that are not in the log yet.
     acknowledging: Vec<QueueId>,
     /// Memory of the last record of acknowledgements.

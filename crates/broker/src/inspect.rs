@@ -259,6 +259,8 @@ pub struct QueueView {
     pub effective_policy: serde_json::Map<String, serde_json::Value>,
     /// How many messages there are.
     pub depth: Depth,
+    /// Dead letters that stay in it until somebody can take them, and bytes of their bodies. Not part of the depth.
+    pub dead_letters: (u64, u64),
     /// How many consumers there are.
     pub consumers: u32,
     /// The tag of the consumer that has the queue for itself.

@@ -29,6 +29,8 @@ pub(crate) mod kind {
     pub(crate) const STREAMED: u8 = 9;
     /// The beginning of a stream was cut off (`stream.rs`).
     pub(crate) const CUT: u8 = 10;
+    /// A message died and stays where it is until somebody takes it: queue, sequence, time, reason (`at_least_once.rs`).
+    pub(crate) const DIED: u8 = 11;
 }
 
 /// Both logs.

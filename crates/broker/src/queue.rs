@@ -1,5 +1,6 @@
 //! A queue: what waits, who consumes, and the numbers about both.
 
+pub(crate) mod letters;
 pub(crate) mod ready;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -39,6 +40,8 @@ pub(crate) struct Queue {
     pub(crate) ready: Ready,
     /// Only a stream has this.
     pub(crate) stream: Option<Box<Stream>>,
+    /// What died here and somebody could not take yet.
+    pub(crate) letters: letters::Letters,
     /// Delivered and not acknowledged.
     pub(crate) unacked: usize,
     pub(crate) unacked_bytes: u64,

@@ -6,10 +6,11 @@ use trefoil_amqp::ContentHeader;
 
 use super::Broker;
 use crate::{
+    arguments::DeadLetterStrategy::AtLeastOnce,
     content::Facts,
     death::{self, Death, Reason},
     message::Message,
-    queue::{DIED, Entry, KEYS_REPLACED, Queue},
+    queue::{DIED, Entry, KEYS_REPLACED, Queue, letters::Letter},
     routing::QueueId,
     vhost::VhostId,
 };
@@ -25,14 +26,33 @@ pub(super) struct Dead {
     history: u8,
 }
 
+impl Dead {
+    pub(super) fn message(&self) -> Message<'_> {
+        Message {
+            exchange: &self.exchange,
+            routing_key: &self.routing_key,
+            header: &self.header,
+            body: &self.body,
+            history: self.history,
+        }
+    }
+}
+
 impl Broker {
     /// An entry leaves its queue for this reason.
     pub(super) fn dead_letter(&mut self, id: QueueId, entry: &Entry, reason: Reason, now: u64) {
-        let has_target = self
-            .queues
-            .get(id)
-            .is_some_and(|queue| queue.settings.dead_letter_exchange.is_some());
-        if has_target {
+        let settings = self.queues.get(id).map(|queue| &queue.settings);
+        if settings.is_some_and(|settings| settings.dead_letter_exchange.is_some()) {
+            if settings.is_some_and(|settings| settings.dead_letter_strategy == AtLeastOnce) {
+                let letter = Letter {
+                    entry: *entry,
+                    reason,
+                    died_at: now,
+                    taken_by: Vec::new(),
+                };
+                self.hand_on(id, letter, now);
+                return;
+            }
             let Self {
                 logs, queues, dead, ..
             } = self;
@@ -74,21 +94,14 @@ impl Broker {
             let Some(exchange) = host.topology.exchange_id(&dead.exchange) else {
                 continue;
             };
-            let message = Message {
-                exchange: &dead.exchange,
-                routing_key: &dead.routing_key,
-                header: &dead.header,
-                body: &dead.body,
-                history: dead.history,
-            };
-            self.publish_internally(dead.vhost, exchange, message, now);
+            self.publish_internally(dead.vhost, exchange, dead.message(), now);
         }
         self.is_burying = false;
     }
 }
 
 /// The message as its dead-letter exchange gets it. `None` if there is none.
-fn bury(queue: &Queue, message: Message<'_>, reason: Reason, now: u64) -> Option<Dead> {
+pub(super) fn bury(queue: &Queue, message: Message<'_>, reason: Reason, now: u64) -> Option<Dead> {
     let settings = &queue.settings;
     let exchange = settings.dead_letter_exchange.clone()?;
     let old = ContentHeader::new(message.header);

@@ -318,6 +318,14 @@ impl Broker {
                 entry.at = to;
                 moved += 1;
             }
+            // What is said of it must come after it again.
+            if let Some(id) = self.catalog.queues.get(&uid).copied()
+                && let Some(queue) = self.queues.get_mut(id)
+                && let Some(letter) = queue.letters.get_mut(sequence)
+            {
+                let letter = letter.clone();
+                self.log_death(id, &letter);
+            }
         }
         self.logs.durable.retain(to, moved);
         self.logs.durable.release(at, moved);
@@ -332,6 +340,12 @@ impl Broker {
             ..
         } = self;
         let queue = queues.get_mut(*catalog.queues.get(&uid)?)?;
+        if queue.letters.get_mut(sequence).is_some() {
+            return queue
+                .letters
+                .get_mut(sequence)
+                .map(|letter| &mut letter.entry);
+        }
         if queue.unacked == 0 || queue.ready.find(sequence).is_some() {
             return queue.ready.find_mut(sequence);
         }

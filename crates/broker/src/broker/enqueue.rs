@@ -281,7 +281,7 @@ impl Broker {
 
 impl crate::queue::Queue {
     /// How the queue refuses one more message of this size, if it does.
-    fn refuses(&self, size: usize) -> Option<Overflow> {
+    pub(super) fn refuses(&self, size: usize) -> Option<Overflow> {
         let overflow = self.settings.overflow;
         if overflow == Overflow::DropHead {
             return None;
@@ -289,11 +289,11 @@ impl crate::queue::Queue {
         let too_many = self
             .settings
             .max_length
-            .is_some_and(|max| self.ready.len() as u64 + 1 > max);
+            .is_some_and(|max| (self.ready.len() + self.letters.len()) as u64 + 1 > max);
         let too_large = self
             .settings
             .max_length_bytes
-            .is_some_and(|max| self.ready.bytes() + size as u64 > max);
+            .is_some_and(|max| self.ready.bytes() + self.letters.bytes() + size as u64 > max);
         (too_many || too_large).then_some(overflow)
     }
 

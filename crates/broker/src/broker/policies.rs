@@ -69,6 +69,7 @@ impl Broker {
         for id in queues {
             self.apply_queue_policy(&host, id, now);
         }
+        self.wake_letters();
         self.finish(now);
     }
 

@@ -359,7 +359,7 @@ impl Broker {
         }
     }
 
-    fn is_delayed(&self, vhost: VhostId, exchange: ExchangeId) -> bool {
+    pub(super) fn is_delayed(&self, vhost: VhostId, exchange: ExchangeId) -> bool {
         self.vhost(vhost)
             .topology
             .exchange(exchange)
@@ -420,6 +420,19 @@ impl Broker {
             self.delay(vhost, exchange, message, &facts, delay, now);
             return true;
         }
+        let queues = self.targets(vhost, exchange, message, &facts);
+        self.put_all(&queues, hiding(message, &facts), &facts, now) != Fate::Unroutable
+    }
+
+    /// Where a message goes that the broker publishes: not to where it would go round for ever.
+    pub(super) fn targets(
+        &mut self,
+        vhost: VhostId,
+        exchange: ExchangeId,
+        message: Message<'_>,
+        facts: &Facts<'_>,
+    ) -> Vec<QueueId> {
+        let header = ContentHeader::new(message.header);
         let mut keys: Vec<&[u8]> = vec![message.routing_key.as_bytes()];
         if message.history & KEYS_REPLACED == 0 {
             keys.extend(facts.copies());
@@ -432,7 +445,7 @@ impl Broker {
                     .is_some_and(|queue| !crate::death::is_cycle(header, &queue.name))
             });
         }
-        self.put_all(&queues, hiding(message, &facts), &facts, now) != Fate::Unroutable
+        queues
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Broker, Failure};
 use crate::{
     access::{Permission, ResourceKind},
     arguments::queue_resource,
+    queue::Queue,
     routing::QueueId,
     slab::Key,
 };
@@ -46,13 +47,18 @@ impl Broker {
         Ok(())
     }
 
-    /// Takes everything that is ready out of a queue.
+    /// Takes everything that is ready out of a queue, and what died in it.
     pub(crate) fn purge_queue(&mut self, id: QueueId, _now: u64) -> u32 {
         let mut count = 0;
-        while let Some(entry) = self.queues.get_mut(id).and_then(|queue| queue.ready.pop()) {
+        let next = |queue: &mut Queue| {
+            let ready = queue.ready.pop();
+            ready.or_else(|| queue.letters.pop().map(|letter| letter.entry))
+        };
+        while let Some(entry) = self.queues.get_mut(id).and_then(next) {
             self.discard(id, &entry);
             count += 1;
         }
+        self.undelivered.retain(|other| *other != id);
         count
     }
 }

@@ -301,6 +301,7 @@ impl Broker {
             settings,
             policy,
             operator_policy,
+            letters: Default::default(),
             unacked: 0,
             unacked_bytes: 0,
             consumers: Consumers::default(),
@@ -318,6 +319,7 @@ impl Broker {
         if let Some(host) = self.vhosts.get_mut(vhost.0) {
             host.topology.add_queue(&name, id);
         }
+        self.wake_letters();
         id
     }
 
@@ -420,6 +422,10 @@ impl Broker {
         while let Some(entry) = queue.ready.pop() {
             self.logs.release(&entry);
         }
+        while let Some(letter) = queue.letters.pop() {
+            self.logs.release(&letter.entry);
+        }
+        self.undelivered.retain(|other| *other != id);
         match queue.stream.take() {
             Some(stream) => self.drop_stream(id, *stream),
             None => self.release_unacked_of(id, queue.uid, queue.unacked),

@@ -8,13 +8,13 @@ use std::{
 
 use trefoil_store::{Log, Position, Report, Storage, Writer};
 
-use super::{Alarms, Broker, Settings, random::Random, stream::FoundStream};
+use super::{Alarms, Broker, Settings, at_least_once::Died, random::Random, stream::FoundStream};
 use crate::{
     access::Access,
     logs::{Logs, kind},
     message::{self, RecordFacts, Stored},
     policy::Policies,
-    queue::{Entry, HISTORY, MORTAL, NEVER, PERSISTENT, REDELIVERED},
+    queue::{Entry, HISTORY, MORTAL, NEVER, PERSISTENT, REDELIVERED, letters::Letter},
     routing::{QueueId, Route},
     slab::Slab,
 };
@@ -145,6 +145,8 @@ struct Found {
     lines: HashMap<u64, Line>,
     streams: HashMap<u64, FoundStream>,
     delayed: BTreeMap<u64, (Position, String, String, RecordFacts)>,
+    /// Of what died and stayed: queue and sequence.
+    died: HashMap<(u64, u64), Died>,
     /// What had been delivered when the broker was stopped in good order: queue and sequence.
     stopped: Option<HashMap<(u64, u64), u16>>,
     sequence: u64,
@@ -191,6 +193,9 @@ impl Found {
                 self.delayed.remove(&u64::from_le_bytes(sequence));
             }),
             kind::STARTED => Some(()),
+            kind::DIED => Died::read(record).map(|died| {
+                self.died.insert((died.uid, died.sequence), died);
+            }),
             kind::STREAMED => FoundStream::streamed(&mut self.streams, at, record),
             kind::CUT => FoundStream::cut(&mut self.streams, record),
             _ => None,
@@ -219,9 +224,14 @@ impl Found {
 
     fn acknowledged(&mut self, record: &[u8]) -> Option<()> {
         let (uid, sequences) = record.split_first_chunk::<8>()?;
-        if let Some(line) = self.lines.get_mut(&u64::from_le_bytes(*uid)) {
+        let uid = u64::from_le_bytes(*uid);
+        if let Some(line) = self.lines.get_mut(&uid) {
             for sequence in sequences.chunks_exact(8) {
-                line.remove(u64::from_le_bytes(sequence.try_into().ok()?));
+                let sequence = u64::from_le_bytes(sequence.try_into().ok()?);
+                line.remove(sequence);
+                if !self.died.is_empty() {
+                    self.died.remove(&(uid, sequence));
+                }
             }
         }
         Some(())
@@ -307,6 +317,7 @@ impl Broker {
             pumping: Vec::new(),
             dead: VecDeque::new(),
             is_burying: false,
+            undelivered: Vec::new(),
             acknowledging: Vec::new(),
             ack_record: Vec::new(),
             replies: super::replies::Replies::default(),
@@ -338,7 +349,8 @@ impl Broker {
             broker.put_first_entities(now);
         }
         let mut messages = broker.restore_streams(found.streams, now);
-        let (restored, adopted) = broker.restore_messages(found.lines, found.stopped.as_ref(), now);
+        let (restored, adopted) =
+            broker.restore_messages(found.lines, found.stopped.as_ref(), &found.died, now);
         messages += restored;
         for (_, (at, virtual_host, exchange, facts)) in found.delayed {
             if let Some(vhost) = broker.vhost_names.get(virtual_host.as_str()).copied() {
@@ -375,6 +387,7 @@ impl Broker {
         &mut self,
         lines: HashMap<u64, Line>,
         stopped: Option<&HashMap<(u64, u64), u16>>,
+        died: &HashMap<(u64, u64), Died>,
         now: u64,
     ) -> (usize, Vec<(QueueId, Vec<Entry>)>) {
         let mut messages = 0;
@@ -396,6 +409,7 @@ impl Broker {
                 adopted.push((id, entries));
                 continue;
             }
+            let mut letters = Vec::new();
             for mut entry in line.into_entries() {
                 let ttl = queue.settings.message_ttl_ms;
                 let limit = ttl.map_or(NEVER, |ttl| now.saturating_add(ttl));
@@ -411,9 +425,21 @@ impl Broker {
                     }
                 }
                 self.logs.durable.retain(entry.at, 1);
-                queue.ready.insert(entry);
                 messages += 1;
+                match died.get(&(uid, entry.sequence)) {
+                    None => queue.ready.insert(entry),
+                    Some(died) => letters.push(Letter {
+                        entry,
+                        reason: died.reason,
+                        died_at: died.at,
+                        taken_by: Vec::new(),
+                    }),
+                }
             }
+            for letter in letters {
+                self.restore_letter(id, letter);
+            }
+            self.schedule_letters(id);
             self.drop_excess(id, now);
             self.reschedule_expiry(id);
         }

@@ -1,6 +1,7 @@
 //! The whole broker in memory: scripted clients, a clock that stands still until it is moved, storage that forgets on purpose.
 
 mod alarms;
+mod at_least_once;
 mod basics;
 mod cleaning;
 mod confirms;

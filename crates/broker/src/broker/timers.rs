@@ -60,6 +60,8 @@ impl Broker {
         }
         self.expire(id, now);
         self.expire_deliveries(id, now);
+        self.letters_due(id, now);
+        self.schedule_letters(id);
         self.reschedule_expiry(id);
         self.schedule_lease(id);
     }

@@ -159,6 +159,7 @@ impl Broker {
                 self.put_exchange_record(vhost, id);
             }
             self.apply_exchange_policy(vhost, id);
+            self.wake_letters();
         }
     }
 
@@ -361,6 +362,7 @@ impl Broker {
         {
             return Ok(false);
         }
+        self.wake_letters();
         Ok(self.put_binding_record(vhost, source, destination, key, &arguments))
     }
 

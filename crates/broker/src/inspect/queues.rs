@@ -93,6 +93,7 @@ impl Broker {
                 policy(PolicyKind::User),
                 policy(PolicyKind::Operator),
             ),
+            dead_letters: (queue.letters.len() as u64, queue.letters.bytes()),
             consumers: u32::try_from(queue.consumers.all.len()).unwrap_or(u32::MAX),
             exclusive_consumer_tag: exclusive.map(tag).next().flatten(),
             single_active_consumer_tag: queue.consumers.active.and_then(tag),

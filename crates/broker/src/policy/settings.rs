@@ -78,7 +78,7 @@ impl QueueSettings {
             .unwrap_or_default();
         // A queue that keeps dead letters until they are taken must be able to refuse more.
         let dead_letter_strategy =
-            if overflow == Overflow::RejectPublish && dead_letter_exchange.is_some() {
+            if is_quorum && overflow == Overflow::RejectPublish && dead_letter_exchange.is_some() {
                 strategy
             } else {
                 DeadLetterStrategy::AtMostOnce

@@ -142,6 +142,11 @@ impl Format<'_> {
             document.insert("members".to_owned(), json!([self.node]));
             document.insert("online".to_owned(), json!([self.node]));
         }
+        if view.kind == QueueKind::Quorum {
+            let (letters, bytes) = view.dead_letters;
+            document.insert("messages_dlx".to_owned(), letters.into());
+            document.insert("message_bytes_dlx".to_owned(), bytes.into());
+        }
         self.queue_numbers(view, &mut document);
         Value::Object(document)
     }

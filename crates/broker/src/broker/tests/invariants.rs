@@ -71,6 +71,7 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
         assert_eq!(queue.ready.len(), queue.ready.iter().count());
         let bytes: u64 = queue.ready.iter().map(|entry| u64::from(entry.size)).sum();
         assert_eq!(queue.ready.bytes(), bytes, "bytes of {name}");
+        queue.letters.iter().for_each(|letter| count(&letter.entry));
         queue.ready.iter().for_each(&mut count);
         if let Some(owner) = queue.owner {
             let session = broker.clients.sessions.get(owner);

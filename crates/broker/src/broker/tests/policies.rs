@@ -30,7 +30,7 @@ fn clear(rig: &mut Rig, name: &str) {
     rig.run();
 }
 
-fn user(rig: &mut Rig, definition: &Value) {
+pub(super) fn user(rig: &mut Rig, definition: &Value) {
     set(rig, PolicyKind::User, "p", "^q", definition);
 }
 
