@@ -3,6 +3,7 @@
 use crate::{
     Fault, Malformed, Reader, Result, Schema, Step, Type, WireType,
     malformed::wire_name,
+    rules::{self, Rules},
     schema::{Bits, Role, Struct, StructId},
 };
 
@@ -14,6 +15,19 @@ use crate::{
 ///
 /// The first thing that is wrong, with the way to it.
 pub fn check_struct<R: Reader>(schema: &Schema, id: StructId, reader: &mut R) -> Result<()> {
+    if schema.structure(id).has_rules {
+        check_fields::<R, true>(schema, id, reader)
+    } else {
+        check_fields::<R, false>(schema, id, reader)
+    }
+}
+
+/// Twice: where there are no rules, nobody asks for them.
+fn check_fields<R: Reader, const RULES: bool>(
+    schema: &Schema,
+    id: StructId,
+    reader: &mut R,
+) -> Result<()> {
     let structure = schema.structure(id);
     let nest = reader.struct_begin()?;
     let mut seen = Bits::default();
@@ -22,7 +36,7 @@ pub fn check_struct<R: Reader>(schema: &Schema, id: StructId, reader: &mut R) ->
             Some(at) if structure.fields[at].ty.wire() == header.wire => {
                 seen.insert(at);
                 let field = &structure.fields[at];
-                check_value(schema, field.ty, reader)
+                check_value::<R, RULES>(schema, field.ty, field.rules.as_deref(), reader)
                     .map_err(|error| error.within(Step::Field((*field.name).into())))?;
             }
             _ => reader
@@ -34,6 +48,9 @@ pub fn check_struct<R: Reader>(schema: &Schema, id: StructId, reader: &mut R) ->
     reader.struct_end(nest)?;
     if !seen.has_all(&structure.required) {
         return Err(missing(structure, &seen, reader.offset()));
+    }
+    if RULES {
+        rules::needed(structure, &seen)?;
     }
     check_number(structure, &seen, reader.offset())
 }
@@ -62,7 +79,21 @@ pub(crate) fn missing(structure: &Struct, seen: &Bits, offset: usize) -> Box<Mal
 }
 
 #[inline]
-fn check_value<R: Reader>(schema: &Schema, ty: Type, reader: &mut R) -> Result<()> {
+fn check_value<R: Reader, const RULES: bool>(
+    schema: &Schema,
+    ty: Type,
+    rules: Option<&Rules>,
+    reader: &mut R,
+) -> Result<()> {
+    let rules = if RULES { rules } else { None };
+    if let Some(rules) = rules {
+        if rules.is_skipped() {
+            return check_value::<R, false>(schema, ty, None, reader);
+        }
+        if rules.looks_at(ty) {
+            return rules::plain(ty, rules, reader, |_| ());
+        }
+    }
     match ty {
         Type::String => {
             let bytes = reader.bytes()?;
@@ -71,31 +102,39 @@ fn check_value<R: Reader>(schema: &Schema, ty: Type, reader: &mut R) -> Result<(
             }
             Ok(())
         }
-        Type::Struct(id) => check_struct(schema, id, reader),
+        Type::Struct(id) if RULES => check_struct(schema, id, reader),
+        Type::Struct(id) => check_fields::<R, false>(schema, id, reader),
         Type::List(id) => {
             let element = schema.element(id);
             let (wire, count) = reader.list_begin()?;
-            check_elements(schema, element, wire, count, reader)?;
+            rules::count(rules, count, reader)?;
+            let rules = rules.and_then(Rules::of_elements);
+            check_elements::<R, RULES>(schema, element, rules, (wire, count), reader)?;
             reader.list_end()
         }
         Type::Set(id) => {
             let element = schema.element(id);
             let (wire, count) = reader.set_begin()?;
-            check_elements(schema, element, wire, count, reader)?;
+            rules::count(rules, count, reader)?;
+            let rules = rules.and_then(Rules::of_elements);
+            check_elements::<R, RULES>(schema, element, rules, (wire, count), reader)?;
             reader.set_end()
         }
         Type::Map(id) => {
             let (key, value) = schema.map(id);
             let (types, count) = reader.map_begin()?;
+            rules::count(rules, count, reader)?;
+            let of_keys = rules.and_then(Rules::of_keys);
+            let of_values = rules.and_then(Rules::of_values);
             if count > 0
                 && let Some((key_wire, value_wire)) = types
             {
                 expect(key, key_wire, reader.offset())?;
                 expect(value, value_wire, reader.offset())?;
                 for at in 0..count {
-                    check_value(schema, key, reader)
+                    check_value::<R, RULES>(schema, key, of_keys, reader)
                         .map_err(|error| error.within(Step::Key(at)))?;
-                    check_value(schema, value, reader)
+                    check_value::<R, RULES>(schema, value, of_values, reader)
                         .map_err(|error| error.within(Step::Value(at)))?;
                 }
             }
@@ -113,11 +152,11 @@ fn check_value<R: Reader>(schema: &Schema, ty: Type, reader: &mut R) -> Result<(
     }
 }
 
-fn check_elements<R: Reader>(
+fn check_elements<R: Reader, const RULES: bool>(
     schema: &Schema,
     element: Type,
-    wire: WireType,
-    count: u32,
+    rules: Option<&Rules>,
+    (wire, count): (WireType, u32),
     reader: &mut R,
 ) -> Result<()> {
     if count == 0 {
@@ -125,16 +164,18 @@ fn check_elements<R: Reader>(
         return Ok(());
     }
     expect(element, wire, reader.offset())?;
-    match element {
-        Type::String | Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_) => {
-            for at in 0..count {
-                check_value(schema, element, reader)
-                    .map_err(|error| error.within(Step::Element(at)))?;
-            }
-            Ok(())
+    let is_plain = !matches!(
+        element,
+        Type::String | Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_)
+    );
+    if !is_plain || RULES && rules.is_some() {
+        for at in 0..count {
+            check_value::<R, RULES>(schema, element, rules, reader)
+                .map_err(|error| error.within(Step::Element(at)))?;
         }
-        _ => reader.skip_many(wire, count),
+        return Ok(());
     }
+    reader.skip_many(wire, count)
 }
 
 /// The elements of a container are of the type that the schema says.

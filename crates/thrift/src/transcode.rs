@@ -3,6 +3,7 @@
 use crate::{
     Fault, Malformed, Reader, Result, Schema, Step, Type, WireType, Writer,
     check::{check_number, expect, missing},
+    rules::{self, Rules, Subject},
     schema::{Bits, StructId},
 };
 
@@ -22,6 +23,20 @@ pub fn transcode_struct<R: Reader, W: Writer>(
     reader: &mut R,
     writer: &mut W,
 ) -> Result<()> {
+    if schema.structure(id).has_rules {
+        transcode_fields::<R, W, true>(schema, id, reader, writer)
+    } else {
+        transcode_fields::<R, W, false>(schema, id, reader, writer)
+    }
+}
+
+/// Twice: where there are no rules, nobody asks for them.
+fn transcode_fields<R: Reader, W: Writer, const RULES: bool>(
+    schema: &Schema,
+    id: StructId,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<()> {
     let structure = schema.structure(id);
     let from = reader.struct_begin()?;
     let to = writer.struct_begin();
@@ -33,7 +48,8 @@ pub fn transcode_struct<R: Reader, W: Writer>(
                 if field.ty.wire() == header.wire {
                     seen.insert(at);
                     writer.field_begin(header.wire, header.id);
-                    transcode_value(schema, field.ty, reader, writer)
+                    let rules = field.rules.as_deref();
+                    transcode_value::<R, W, RULES>(schema, field.ty, rules, reader, writer)
                         .map_err(|error| error.within(Step::Field((*field.name).into())))?;
                     writer.field_end();
                 } else {
@@ -52,16 +68,31 @@ pub fn transcode_struct<R: Reader, W: Writer>(
     if !seen.has_all(&structure.required) {
         return Err(missing(structure, &seen, reader.offset()));
     }
+    if RULES {
+        rules::needed(structure, &seen)?;
+    }
     check_number(structure, &seen, reader.offset())
 }
 
 #[inline]
-fn transcode_value<R: Reader, W: Writer>(
+fn transcode_value<R: Reader, W: Writer, const RULES: bool>(
     schema: &Schema,
     ty: Type,
+    rules: Option<&Rules>,
     reader: &mut R,
     writer: &mut W,
 ) -> Result<()> {
+    let rules = if RULES { rules } else { None };
+    if let Some(rules) = rules {
+        if rules.is_skipped() {
+            return transcode_value::<R, W, false>(schema, ty, None, reader, writer);
+        }
+        if rules.looks_at(ty) {
+            return rules::plain(ty, rules, reader, |subject| {
+                write_plain(ty, subject, writer)
+            });
+        }
+    }
     match ty {
         Type::String => {
             let Ok(text) = simdutf8::basic::from_utf8(reader.bytes()?) else {
@@ -74,26 +105,34 @@ fn transcode_value<R: Reader, W: Writer>(
             writer.binary(reader.binary()?);
             Ok(())
         }
-        Type::Struct(id) => transcode_struct(schema, id, reader, writer),
+        Type::Struct(id) if RULES => transcode_struct(schema, id, reader, writer),
+        Type::Struct(id) => transcode_fields::<R, W, false>(schema, id, reader, writer),
         Type::List(id) => {
             let element = schema.element(id);
             let (wire, count) = reader.list_begin()?;
+            rules::count(rules, count, reader)?;
             writer.list_begin(element.wire(), count);
-            transcode_elements(schema, element, wire, count, reader, writer)?;
+            let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
+            transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
             writer.list_end();
             reader.list_end()
         }
         Type::Set(id) => {
             let element = schema.element(id);
             let (wire, count) = reader.set_begin()?;
+            rules::count(rules, count, reader)?;
             writer.set_begin(element.wire(), count);
-            transcode_elements(schema, element, wire, count, reader, writer)?;
+            let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
+            transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
             writer.set_end();
             reader.set_end()
         }
         Type::Map(id) => {
             let (key, value) = schema.map(id);
             let (types, count) = reader.map_begin()?;
+            rules::count(rules, count, reader)?;
+            let of_keys = rules.and_then(Rules::of_keys);
+            let of_values = rules.and_then(Rules::of_values);
             writer.map_begin(key.wire(), value.wire(), count);
             if count > 0
                 && let Some((key_wire, value_wire)) = types
@@ -101,9 +140,9 @@ fn transcode_value<R: Reader, W: Writer>(
                 expect(key, key_wire, reader.offset())?;
                 expect(value, value_wire, reader.offset())?;
                 for at in 0..count {
-                    transcode_value(schema, key, reader, writer)
+                    transcode_value::<R, W, RULES>(schema, key, of_keys, reader, writer)
                         .map_err(|error| error.within(Step::Key(at)))?;
-                    transcode_value(schema, value, reader, writer)
+                    transcode_value::<R, W, RULES>(schema, value, of_values, reader, writer)
                         .map_err(|error| error.within(Step::Value(at)))?;
                 }
             }
@@ -121,11 +160,11 @@ fn transcode_value<R: Reader, W: Writer>(
     }
 }
 
-fn transcode_elements<R: Reader, W: Writer>(
+fn transcode_elements<R: Reader, W: Writer, const RULES: bool>(
     schema: &Schema,
     element: Type,
-    wire: WireType,
-    count: u32,
+    rules: Option<&Rules>,
+    (wire, count): (WireType, u32),
     reader: &mut R,
     writer: &mut W,
 ) -> Result<()> {
@@ -134,20 +173,33 @@ fn transcode_elements<R: Reader, W: Writer>(
         return Ok(());
     }
     expect(element, wire, reader.offset())?;
-    match element {
-        Type::String
-        | Type::Binary
-        | Type::Struct(_)
-        | Type::List(_)
-        | Type::Set(_)
-        | Type::Map(_) => {
-            for at in 0..count {
-                transcode_value(schema, element, reader, writer)
-                    .map_err(|error| error.within(Step::Element(at)))?;
-            }
-            Ok(())
+    let is_plain = !matches!(
+        element,
+        Type::String | Type::Binary | Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_)
+    );
+    if !is_plain || RULES && rules.is_some() {
+        for at in 0..count {
+            transcode_value::<R, W, RULES>(schema, element, rules, reader, writer)
+                .map_err(|error| error.within(Step::Element(at)))?;
         }
-        _ => copy_plain(wire, count, reader, writer),
+        return Ok(());
+    }
+    copy_plain(wire, count, reader, writer)
+}
+
+/// Writes what rules have looked at.
+fn write_plain<W: Writer>(ty: Type, subject: Subject<'_>, writer: &mut W) {
+    match (ty, subject) {
+        (_, Subject::Bool(value)) => writer.bool(value),
+        (Type::I8, Subject::Integer(value)) => writer.i8(value as i8),
+        (Type::I16, Subject::Integer(value)) => writer.i16(value as i16),
+        (Type::I64, Subject::Integer(value)) => writer.i64(value),
+        (_, Subject::Integer(value)) => writer.i32(value as i32),
+        (_, Subject::Double(value)) => writer.double(value),
+        (_, Subject::Text(value)) => writer.string(value),
+        (_, Subject::Bytes(value)) => writer.binary(value),
+        // Containers have parts.
+        (_, Subject::Count(_)) => {}
     }
 }
 

@@ -1,0 +1,313 @@
+//! Rules from annotations.
+
+use super::{Check, Comparison, Pattern, Relation, Rules, numbers};
+use crate::{
+    Schema, Type,
+    schema::{Annotations, EnumId},
+};
+
+/// A compiled pattern has so many bytes at most. Patterns come from contracts, which anyone may publish.
+const PATTERN_MAX: usize = 1 << 20;
+
+/// What annotations say about a field.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Parsed {
+    /// The rules, if there are some that are understood.
+    pub rules: Option<Rules>,
+    /// What is not understood.
+    pub errors: Vec<RuleError>,
+}
+
+/// An annotation that is no rule for its field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{annotation}: {reason}")]
+pub struct RuleError {
+    /// The key of the annotation.
+    pub annotation: String,
+    /// What is wrong.
+    pub reason: String,
+    /// It may be a good rule for others; here it will not be checked. Worth a warning, while anything else is an error.
+    pub is_unsupported: bool,
+}
+
+impl Rules {
+    /// The rules of a field of a type. The enumerations of the schema have to be there already.
+    #[must_use]
+    pub fn parse(annotations: &Annotations, ty: Type, schema: &Schema) -> Parsed {
+        let mut rules = Self::default();
+        let mut errors = Vec::new();
+        for (key, values) in annotations {
+            let path = key.strip_prefix("vt.");
+            let Some(path) = path.or_else(|| key.strip_prefix("validate.")) else {
+                continue;
+            };
+            if let Err(trouble) = rules.add(path, values, ty, schema) {
+                let (reason, is_unsupported) = match trouble {
+                    Trouble::Wrong(reason) => (reason, false),
+                    Trouble::Unsupported(reason) => (reason, true),
+                };
+                errors.push(RuleError {
+                    annotation: key.clone(),
+                    reason,
+                    is_unsupported,
+                });
+            }
+        }
+        let is_empty = rules == Self::default();
+        Parsed {
+            rules: (!is_empty).then_some(rules),
+            errors,
+        }
+    }
+
+    /// Adds a rule, which may be for what is in a container: `elem.min_size`.
+    fn add(
+        &mut self,
+        path: &str,
+        values: &[String],
+        ty: Type,
+        schema: &Schema,
+    ) -> Result<(), Trouble> {
+        if let Some((part, rest)) = path.split_once('.') {
+            let (rules, ty) = match (part, ty) {
+                ("elem", Type::List(id) | Type::Set(id)) => (&mut self.element, schema.element(id)),
+                ("key", Type::Map(id)) => (&mut self.key, schema.map(id).0),
+                ("value", Type::Map(id)) => (&mut self.value, schema.map(id).1),
+                ("elem" | "key" | "value", _) => {
+                    return Err(Trouble::Wrong(format!(
+                        "{} has no \"{part}\"",
+                        schema.type_name(ty)
+                    )));
+                }
+                _ => return Err(Trouble::unknown(path)),
+            };
+            return rules.get_or_insert_default().add(rest, values, ty, schema);
+        }
+        let (name, is_literal) = match path.strip_suffix("_escape") {
+            Some(name) => (name, true),
+            None => (path, false),
+        };
+        if !is_literal && let Some(value) = values.iter().find(|value| is_dynamic(value)) {
+            return Err(Trouble::Unsupported(format!(
+                "{value} refers to other values, which is not supported; the rule is not checked"
+            )));
+        }
+        match name {
+            "not_nil" => self.is_needed = flag(last(values)?)?,
+            "skip" => self.is_skipped = flag(last(values)?)?,
+            // On the wire no value of a map is missing.
+            "no_sparse" => {}
+            "in" | "not_in" => {
+                let items = items(values, is_literal);
+                self.checks.push(among(name == "in", &items, ty, schema)?);
+            }
+            _ => {
+                for value in values {
+                    self.checks.extend(check(name, value, ty, schema)?);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+enum Trouble {
+    Wrong(String),
+    Unsupported(String),
+}
+
+impl Trouble {
+    fn unknown(name: &str) -> Self {
+        Self::Unsupported(format!("there is no rule \"{name}\"; it is not checked"))
+    }
+}
+
+/// `$field`, or `@function(…)`.
+fn is_dynamic(value: &str) -> bool {
+    let is_name = |text: &str| text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
+    value.strip_prefix(['$', '@']).is_some_and(is_name)
+}
+
+fn last(values: &[String]) -> Result<&str, Trouble> {
+    values
+        .last()
+        .map(String::as_str)
+        .ok_or_else(|| Trouble::Wrong("it has no value".to_owned()))
+}
+
+fn flag(text: &str) -> Result<bool, Trouble> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(Trouble::Wrong(format!(
+            "{text:?} is neither true nor false"
+        ))),
+    }
+}
+
+/// `"[1, 2]"`, or the annotation several times, or both.
+fn items(values: &[String], is_literal: bool) -> Vec<&str> {
+    let mut items = Vec::new();
+    for value in values {
+        let inside = value
+            .strip_prefix('[')
+            .and_then(|value| value.strip_suffix(']'));
+        match inside {
+            Some(inside) if !is_literal => items.extend(
+                inside
+                    .split(',')
+                    .map(|item| unquoted(item.trim()))
+                    .filter(|item| !item.is_empty()),
+            ),
+            _ => items.push(value),
+        }
+    }
+    items
+}
+
+fn unquoted(item: &str) -> &str {
+    for quote in ['"', '\''] {
+        let inside = item.strip_prefix(quote);
+        if let Some(inside) = inside.and_then(|item| item.strip_suffix(quote)) {
+            return inside;
+        }
+    }
+    item
+}
+
+fn among(wanted: bool, items: &[&str], ty: Type, schema: &Schema) -> Result<Check, Trouble> {
+    if items.is_empty() {
+        return Err(Trouble::Wrong("it names no values".to_owned()));
+    }
+    let integers = |parse: &dyn Fn(&str) -> Result<i64, Trouble>| {
+        let values: Result<_, Trouble> = items.iter().map(|item| parse(item)).collect();
+        Ok(Check::Integers(wanted, values?))
+    };
+    match ty {
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(&integer),
+        Type::Enum(id) => integers(&|item| enum_value(item, id, schema)),
+        Type::Double => {
+            let values: Result<_, Trouble> = items.iter().map(|item| double(item)).collect();
+            Ok(Check::Doubles(wanted, values?))
+        }
+        Type::String | Type::Binary => {
+            let values = items.iter().map(|item| item.as_bytes().to_vec());
+            Ok(Check::Texts(wanted, values.collect()))
+        }
+        _ => Err(not_for(ty, schema)),
+    }
+}
+
+/// The check of a rule with one value; none if it asks for nothing.
+fn check(name: &str, text: &str, ty: Type, schema: &Schema) -> Result<Option<Check>, Trouble> {
+    let comparison = match name {
+        "const" | "eq" => Some(Comparison::Equal),
+        "ne" => Some(Comparison::NotEqual),
+        "lt" => Some(Comparison::Less),
+        "le" => Some(Comparison::AtMost),
+        "gt" => Some(Comparison::Greater),
+        "ge" => Some(Comparison::AtLeast),
+        _ => None,
+    };
+    if let Some(comparison) = comparison {
+        return compare(comparison, text, ty, schema).map(Some);
+    }
+    let is_text = matches!(ty, Type::String | Type::Binary);
+    let has_size = is_text || matches!(ty, Type::List(_) | Type::Set(_) | Type::Map(_));
+    let relation = match name {
+        "prefix" => Some(Relation::Begins),
+        "suffix" => Some(Relation::Ends),
+        "contains" => Some(Relation::Contains),
+        "not_contains" => Some(Relation::ContainsNot),
+        _ => None,
+    };
+    match (name, relation) {
+        (_, Some(relation)) if is_text => Ok(Some(Check::Text(relation, text.into()))),
+        ("pattern", _) if is_text => pattern(text).map(Some),
+        ("min_size", _) if has_size => size(text).map(Check::SizeMin).map(Some),
+        ("max_size", _) if has_size => size(text).map(Check::SizeMax).map(Some),
+        ("defined_only", _) if let Type::Enum(id) = ty => Ok(flag(text)?
+            .then(|| Check::Defined(schema.enumeration(id).name.clone(), numbers(schema, id)))),
+        ("pattern" | "min_size" | "max_size" | "defined_only", _) | (_, Some(_)) => {
+            Err(not_for(ty, schema))
+        }
+        _ => Err(Trouble::unknown(name)),
+    }
+}
+
+fn compare(
+    comparison: Comparison,
+    text: &str,
+    ty: Type,
+    schema: &Schema,
+) -> Result<Check, Trouble> {
+    let is_equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    Ok(match ty {
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => Check::Integer(comparison, integer(text)?),
+        Type::Double => Check::Double(comparison, double(text)?),
+        Type::Enum(id) if is_equality => Check::Integer(comparison, enum_value(text, id, schema)?),
+        Type::Bool if is_equality => Check::Bool(flag(text)? == (comparison == Comparison::Equal)),
+        Type::String | Type::Binary if is_equality => {
+            let relation = match comparison {
+                Comparison::Equal => Relation::Equal,
+                _ => Relation::NotEqual,
+            };
+            Check::Text(relation, text.into())
+        }
+        _ => return Err(not_for(ty, schema)),
+    })
+}
+
+fn not_for(ty: Type, schema: &Schema) -> Trouble {
+    Trouble::Wrong(format!("it is no rule for {}", schema.type_name(ty)))
+}
+
+fn integer(text: &str) -> Result<i64, Trouble> {
+    let hexadecimal = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X"));
+    let value = match hexadecimal {
+        Some(digits) => i64::from_str_radix(digits, 16),
+        None => text.trim().parse(),
+    };
+    value.map_err(|_| Trouble::Wrong(format!("{text:?} is not an integer of 64 bits")))
+}
+
+fn double(text: &str) -> Result<f64, Trouble> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|value: &f64| !value.is_nan())
+        .ok_or_else(|| Trouble::Wrong(format!("{text:?} is not a number")))
+}
+
+fn size(text: &str) -> Result<u64, Trouble> {
+    u64::try_from(integer(text)?).map_err(|_| Trouble::Wrong(format!("a size cannot be {text}")))
+}
+
+/// By name, with or without those of the enumeration and its file in front, or by number.
+fn enum_value(text: &str, id: EnumId, schema: &Schema) -> Result<i64, Trouble> {
+    let enumeration = schema.enumeration(id);
+    let name = text.rsplit('.').next().unwrap_or(text).trim();
+    if let Some(number) = enumeration.number_of(name.as_bytes()) {
+        return Ok(i64::from(number));
+    }
+    integer(text).map_err(|_| Trouble::Wrong(format!("{} has no value {text:?}", enumeration.name)))
+}
+
+/// In the syntax that Go and RE2 have, in linear time: no references back, no looking around.
+fn pattern(text: &str) -> Result<Check, Trouble> {
+    let compile = |unicode: bool| {
+        regex::bytes::RegexBuilder::new(text)
+            .unicode(unicode)
+            .size_limit(PATTERN_MAX)
+            .build()
+    };
+    // Without the tables of Unicode's cases, `(?i)` is for ASCII only.
+    compile(true)
+        .or_else(|error| compile(false).map_err(|_| error))
+        .map(|regex| Check::Pattern(Pattern(regex)))
+        .map_err(|error| {
+            let error = error.to_string();
+            let reason = error.lines().last().unwrap_or_default();
+            Trouble::Wrong(format!("{text:?} is not a pattern: {reason}"))
+        })
+}
