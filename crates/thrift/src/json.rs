@@ -15,7 +15,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 
-pub use error::{JsonError, JsonErrorKind, line_and_column};
+pub use error::{JsonError, JsonErrorKind, Syntax, line_and_column};
 pub use outward::Outcome;
 
 use crate::{Limits, Reader, Result, Schema, Type, Writer, schema::StructId};
@@ -123,9 +123,8 @@ pub fn json_to_value<W: Writer>(
             0,
         ));
     }
-    let text = match simdutf8::basic::from_utf8(json) {
-        Ok(text) => text,
-        Err(_) => return Err(JsonError::not_utf8(json)),
+    let Ok(text) = simdutf8::basic::from_utf8(json) else {
+        return Err(JsonError::not_utf8(json));
     };
     Inward::new(schema, text, options, limits, writer).whole(ty)
 }

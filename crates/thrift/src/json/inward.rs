@@ -8,6 +8,7 @@ use super::{
     default::{write_default, write_empty},
     error::{JsonErrorKind, gather},
     same::{Elements, Hasher, Hashes},
+    scan,
     source::{Result, Source, Text},
 };
 use crate::{
@@ -199,7 +200,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
     fn field_name(&mut self, structure: &Struct, next: usize) -> Result<Option<usize>> {
         if self.source.peek() == b'"'
             && let Some(field) = structure.fields.get(next)
-            && self.source.rest().starts_with(field.json_label.as_bytes())
+            && scan::begins_with(self.source.rest(), field.json_label.as_bytes())
             && !field.is_hidden
         {
             self.source.at += field.json_label.len();

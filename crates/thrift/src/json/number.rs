@@ -34,7 +34,7 @@ const fn eight(digits: u64) -> u64 {
 #[inline]
 fn digits(bytes: &[u8], mut at: usize) -> (u64, usize) {
     let mut number = 0u64;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+    for chunk in bytes.get(at..).unwrap_or_default().as_chunks::<8>().0 {
         // Digits become 0 to 9, and every other byte gets its high bit; those above the first such may be wrong.
         let digits = u64::from_le_bytes(*chunk) ^ (ONES * b'0' as u64);
         let others = (digits.wrapping_add(ONES * (0x80 - 10)) | digits) & (ONES << 7);
@@ -88,8 +88,8 @@ pub(super) fn integer_of(text: &str) -> Option<i64> {
         .map(|(number, _)| number)
 }
 
-/// The double at the front of `bytes`, and its length, if that is easily said: not many digits, and a small exponent. Then
-/// both are doubles without loss, and one multiplication or division rounds right.
+/// The double at the front of `bytes`, and its length, if that is easily said: without an exponent, and with digits that fit
+/// 64 bits.
 #[inline]
 pub(super) fn double(bytes: &[u8]) -> Option<(f64, usize)> {
     let is_negative = bytes.first() == Some(&b'-');
@@ -110,15 +110,39 @@ pub(super) fn double(bytes: &[u8]) -> Option<(f64, usize)> {
         mantissa = mantissa * POWERS[fraction_length] + fraction;
         end = fraction_end;
     }
-    if count > DIGITS_MAX || mantissa > 1 << f64::MANTISSA_DIGITS {
+    if count > DIGITS_MAX {
         return None;
     }
     if let Some(b'e' | b'E') = bytes.get(end) {
         return None;
     }
-    let power = EXACT.get(fraction_length)?;
-    let number = mantissa as f64 / power;
+    let number = if mantissa <= 1 << f64::MANTISSA_DIGITS {
+        // Both are doubles without loss, so the division rounds right.
+        mantissa as f64 / EXACT[fraction_length]
+    } else {
+        quotient(mantissa, fraction_length)
+    };
     Some((if is_negative { -number } else { number }, end))
+}
+
+/// A number of more than 53 bits by a power of ten up to [`DIGITS_MAX`], as the nearest double, and of two the even one.
+#[inline]
+fn quotient(number: u64, power: usize) -> f64 {
+    let divisor = POWERS[power];
+    let up = number.leading_zeros();
+    let divisor_up = divisor.leading_zeros();
+    let dividend = u128::from(number << up) << 64;
+    let divisor = u128::from(divisor << divisor_up);
+    // 64 or 65 bits, and whether there is more behind them.
+    let quotient = dividend / divisor;
+    let has_more = quotient * divisor != dividend;
+    // 64 bits with the last one standing for all that is behind it; then the conversion rounds once, and right.
+    let excess = 64 - quotient.leading_zeros();
+    let has_more = has_more || quotient & ((1 << excess) - 1) != 0;
+    let bits = (quotient >> excess) as u64 | u64::from(has_more);
+    let exponent = excess as i32 - 64 - up as i32 + divisor_up as i32;
+    // Far from the smallest and the largest doubles, so this is a power of two without loss.
+    bits as f64 * f64::from_bits(((1_023 + exponent) as u64) << 52)
 }
 
 #[cfg(test)]
@@ -201,6 +225,14 @@ mod tests {
                 prop_assert_eq!(length, text.len());
                 let expected: f64 = text.parse().expect("a number");
                 prop_assert_eq!(number.to_bits(), expected.to_bits());
+            }
+        }
+
+        #[test]
+        fn doubles_survive(number in -1e6f64..1e6) {
+            let text = format!("{number:?}");
+            if let Some((again, _)) = double(text.as_bytes()) {
+                prop_assert_eq!(again.to_bits(), number.to_bits());
             }
         }
 

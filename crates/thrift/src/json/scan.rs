@@ -25,7 +25,7 @@ const fn is_special(byte: u8) -> bool {
 /// length if there is none.
 #[inline]
 pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+    for chunk in bytes.get(at..).unwrap_or_default().as_chunks::<8>().0 {
         let found = special_bytes(u64::from_le_bytes(*chunk));
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
@@ -38,6 +38,19 @@ pub(super) fn plain_end(bytes: &[u8], mut at: usize) -> usize {
         at += 1;
     }
     at
+}
+
+/// `bytes` begin with `label`. Labels are short: two or three words are compared, of which the last overlaps.
+#[inline]
+pub(super) fn begins_with(bytes: &[u8], label: &[u8]) -> bool {
+    let Some(bytes) = bytes.get(..label.len()) else {
+        return false;
+    };
+    let (Some(last), Some(label_last)) = (bytes.last_chunk::<8>(), label.last_chunk::<8>()) else {
+        return bytes.iter().eq(label);
+    };
+    let words = bytes.as_chunks::<8>().0.iter();
+    *last == *label_last && words.eq(label.as_chunks::<8>().0)
 }
 
 /// What a text is like.
@@ -98,6 +111,21 @@ mod tests {
                         assert_eq!(looks.is_ascii, bytes.is_ascii(), "{bytes:?}");
                     }
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn a_label_is_compared_whole() {
+        for length in 0..30 {
+            let label: Vec<u8> = (0..length).collect();
+            assert!(begins_with(&label, &label));
+            assert!(begins_with(&[&label[..], b"more"].concat(), &label));
+            for at in 0..label.len() {
+                assert!(!begins_with(&label[..at], &label));
+                let mut other = label.clone();
+                other[at] ^= 0x40;
+                assert!(!begins_with(&other, &label));
             }
         }
     }
