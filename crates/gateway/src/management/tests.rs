@@ -356,7 +356,8 @@ fn the_state_of_health_is_told() {
 
 #[test]
 fn listeners_close_and_open_with_the_broker() {
-    let broker = Broker::listening_on(vec!["127.0.0.1:0".parse().unwrap()]);
+    // At an address where no other test takes the port that is free for a moment.
+    let broker = Broker::listening_on(vec!["127.0.0.9:0".parse().unwrap()]);
     let address = broker.api.amqp.listening()[0].address;
     let port = address.port();
     let check = |is_open: bool| {

@@ -207,7 +207,10 @@ fn a_stop_tells_clients_and_keeps_what_is_durable() {
 
 #[test]
 fn whoever_knocks_while_listening_is_suspended_is_refused() {
-    let server = Server::start();
+    // At an address where no other test takes the port that is free for a moment.
+    let server = Server::start_with(|config| {
+        config.listen = vec!["127.0.0.9:0".parse().unwrap()];
+    });
     let mut client = server.client();
     let address = server.amqp.listening()[0].address;
     for _ in 0..3 {
@@ -237,7 +240,7 @@ fn whoever_knocks_while_listening_is_suspended_is_refused() {
 #[test]
 fn an_address_that_somebody_took_meanwhile_is_named() {
     let server = Server::start_with(|config| {
-        config.listen.push("127.0.0.1:0".parse().unwrap());
+        config.listen = vec!["127.0.0.10:0".parse().unwrap(); 2];
     });
     let addresses = server.amqp.listening();
     let (free, taken) = (addresses[0].address, addresses[1].address);
