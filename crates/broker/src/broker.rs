@@ -21,6 +21,7 @@ mod queue_bindings;
 pub(crate) mod queue_table;
 mod queues;
 pub(crate) mod random;
+mod recent;
 mod recovery;
 mod replies;
 mod settle;
@@ -301,13 +302,13 @@ impl Broker {
             Method::BasicConsume(consume) => self.handle_consume(id, channel, consume, now),
             Method::BasicCancel(cancel) => self.handle_cancel(id, channel, cancel, now),
             Method::QueueDeclare(declare) => self.handle_queue_declare(id, channel, declare, now),
-            Method::QueueBind(bind) => self.handle_queue_bind(id, channel, bind),
-            Method::QueueUnbind(unbind) => self.handle_queue_unbind(id, channel, unbind),
+            Method::QueueBind(bind) => self.handle_queue_bind(id, channel, bind, now),
+            Method::QueueUnbind(unbind) => self.handle_queue_unbind(id, channel, unbind, now),
             Method::QueuePurge(purge) => self.handle_purge(id, channel, purge, now),
             Method::QueueDelete(delete) => self.handle_queue_delete(id, channel, delete),
             Method::ExchangeDeclare(declare) => self.handle_exchange_declare(id, channel, declare),
             Method::ExchangeDelete(delete) => self.handle_exchange_delete(id, channel, delete),
-            Method::ExchangeBind(bind) => self.handle_exchange_bind(id, channel, bind),
+            Method::ExchangeBind(bind) => self.handle_exchange_bind(id, channel, bind, now),
             Method::ExchangeUnbind(unbind) => self.handle_exchange_unbind(id, channel, unbind),
             Method::ConfirmSelect(select) => {
                 self.handle_confirm_select(id, channel, select.no_wait)

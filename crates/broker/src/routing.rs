@@ -13,6 +13,7 @@ mod bindings;
 mod exchange;
 mod hashing;
 mod headers;
+mod history;
 mod kind;
 mod matcher;
 mod refusal;
@@ -20,7 +21,6 @@ mod route;
 mod targets;
 mod topic;
 
-pub(crate) use self::refusal::erlang_string;
 pub use self::{
     bindings::Binding,
     exchange::{ALTERNATE_EXCHANGE, Declaration, Exchange, Traffic},
@@ -28,8 +28,11 @@ pub use self::{
     refusal::Refusal,
     route::Route,
 };
+pub(crate) use self::{history::Remembered, refusal::erlang_string};
 
 use self::bindings::Bindings;
+
+use crate::message::Message;
 
 #[cfg(test)]
 mod tests;
@@ -196,6 +199,28 @@ impl Topology {
         }
     }
 
+    /// Keeps a message in the history of these exchanges.
+    pub(crate) fn remember(&mut self, keepers: &[ExchangeId], message: Message<'_>) {
+        let remembered = Arc::new(Remembered::new(message));
+        for id in keepers {
+            if let Some(Some(exchange)) = self.exchanges.get_mut(id.0 as usize)
+                && let Some(history) = &mut exchange.history
+            {
+                history.push(Arc::clone(&remembered));
+            }
+        }
+    }
+
+    /// The history of an exchange, the oldest first; of most exchanges, nothing.
+    pub(crate) fn recent(&self, id: ExchangeId) -> Vec<Arc<Remembered>> {
+        let history = self
+            .exchange(id)
+            .and_then(|exchange| exchange.history.as_ref());
+        history
+            .map(|history| history.messages().collect())
+            .unwrap_or_default()
+    }
+
     /// Whether there are bindings with this exchange as their source.
     #[must_use]
     pub fn is_in_use(&self, id: ExchangeId) -> bool {
@@ -360,6 +385,10 @@ impl Topology {
         let Some(exchange) = self.exchange(id) else {
             return;
         };
+        if exchange.history.is_some() {
+            route.by_key = false;
+            route.keepers.push(id);
+        }
         let before = (route.queues.len(), route.exchanges.len());
         exchange.matcher.collect(keys, header, route);
         if before == (route.queues.len(), route.exchanges.len())

@@ -74,6 +74,15 @@ impl fmt::Display for Plain<'_> {
     }
 }
 
+/// A value as Erlang prints it: strings as binaries.
+pub(crate) struct Term<'a>(pub(crate) &'a Value);
+
+impl fmt::Display for Term<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        term(f, self.0)
+    }
+}
+
 /// A value with its type: `{longstr,<<"x">>}`.
 pub(crate) struct Typed<'a>(pub(crate) &'a Value);
 

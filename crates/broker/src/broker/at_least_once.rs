@@ -149,6 +149,9 @@ impl Broker {
             let queue = self.queues.get(*id);
             queue.is_some_and(|queue| queue.refuses(size).is_none())
         });
+        if letter.taken_by.is_empty() && !open.is_empty() {
+            self.remember_recent(vhost, message);
+        }
         self.put_all(&open, message, &facts, now);
         let uids = open.iter().filter_map(|id| self.queues.get(*id));
         letter.taken_by.extend(uids.map(|queue| queue.uid));

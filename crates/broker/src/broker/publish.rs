@@ -2,7 +2,7 @@
 
 use trefoil_amqp::{ChannelNumber, ContentHeader, Method, Publish, ReplyCode, method::basic};
 
-use super::{Broker, Failure};
+use super::{Broker, Failure, recent::may_be_kept};
 use crate::{
     access::{Permission, ResourceKind},
     content::{Facts, rewrite},
@@ -342,6 +342,9 @@ impl Broker {
                 host.topology
                     .route(exchange, &keys, header, &mut self.route);
                 queues.extend_from_slice(self.route.queues());
+                if !self.route.keepers().is_empty() && may_be_kept(header) {
+                    host.topology.remember(self.route.keepers(), message);
+                }
                 if self.route.is_by_key() {
                     remember(channel, exchange, generation, message.routing_key, &queues);
                 }
@@ -380,7 +383,9 @@ impl Broker {
         let header = ContentHeader::new(message.header);
         let queues = self.find_queues(vhost, exchange, &keys, header);
         self.count_publish(vhost, exchange, queues.len());
-        self.put_all(&queues, hiding(message, facts), facts, now)
+        let message = hiding(message, facts);
+        self.remember_recent(vhost, message);
+        self.put_all(&queues, message, facts, now)
     }
 
     pub(super) fn find_queues(
@@ -420,8 +425,10 @@ impl Broker {
             self.delay(vhost, exchange, message, &facts, delay, now);
             return true;
         }
+        let message = hiding(message, &facts);
         let queues = self.targets(vhost, exchange, message, &facts);
-        self.put_all(&queues, hiding(message, &facts), &facts, now) != Fate::Unroutable
+        self.remember_recent(vhost, message);
+        self.put_all(&queues, message, &facts, now) != Fate::Unroutable
     }
 
     /// Where a message goes that the broker publishes: not to where it would go round for ever.

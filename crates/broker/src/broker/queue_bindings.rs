@@ -22,10 +22,12 @@ impl Broker {
         session: Key,
         number: ChannelNumber,
         bind: &Bind<'_>,
+        now: u64,
     ) -> Result<(), Failure> {
         let table = table(&bind.arguments)?;
         let (vhost, name, key) = self.bound_names(session, number, bind.queue, bind.routing_key)?;
-        let waits = self.bind_queue(session, vhost, &name, bind.exchange, &key, table, true)?;
+        let waits =
+            self.bind_queue(session, vhost, &name, bind.exchange, &key, table, true, now)?;
         if !bind.no_wait {
             self.answer_when_durable(session, number, &Method::QueueBindOk(BindOk {}), waits);
         }
@@ -38,11 +40,21 @@ impl Broker {
         session: Key,
         number: ChannelNumber,
         unbind: &Unbind<'_>,
+        now: u64,
     ) -> Result<(), Failure> {
         let table = table(&unbind.arguments)?;
         let (vhost, name, key) =
             self.bound_names(session, number, unbind.queue, unbind.routing_key)?;
-        let waits = self.bind_queue(session, vhost, &name, unbind.exchange, &key, table, false)?;
+        let waits = self.bind_queue(
+            session,
+            vhost,
+            &name,
+            unbind.exchange,
+            &key,
+            table,
+            false,
+            now,
+        )?;
         self.answer_when_durable(session, number, &Method::QueueUnbindOk(UnbindOk {}), waits);
         Ok(())
     }
@@ -80,6 +92,7 @@ impl Broker {
         key: &str,
         table: Table,
         is_added: bool,
+        now: u64,
     ) -> Result<bool, Failure> {
         let exchange = strip(exchange);
         self.check(session, vhost, ResourceKind::Queue, name, Permission::Write)?;
@@ -100,7 +113,7 @@ impl Broker {
         let source = self.find_exchange(vhost, &exchange)?;
         let id = self.find_queue(session, vhost, name)?;
         if is_added {
-            self.add_binding(vhost, source, Destination::Queue(id), key, table)
+            self.add_binding(vhost, source, Destination::Queue(id), key, table, now)
         } else {
             self.remove_binding(vhost, source, Destination::Queue(id), key, &table)
         }

@@ -242,6 +242,7 @@ impl Broker {
         session: Key,
         number: ChannelNumber,
         bind: &Bind<'_>,
+        now: u64,
     ) -> Result<(), Failure> {
         let vhost = self.vhost_of(session).ok_or(Failure::Gone)?;
         let (from, to) = (strip(bind.source), strip(bind.destination));
@@ -254,6 +255,7 @@ impl Broker {
             Destination::Exchange(destination),
             bind.routing_key,
             table(&bind.arguments)?,
+            now,
         )?;
         if !bind.no_wait {
             self.answer_when_durable(session, number, &Method::ExchangeBindOk(BindOk {}), waits);
@@ -354,6 +356,7 @@ impl Broker {
         destination: Destination,
         key: &str,
         arguments: Table,
+        now: u64,
     ) -> Result<bool, Failure> {
         let host = self.vhosts.get_mut(vhost.0).ok_or(Failure::Gone)?;
         if !host
@@ -363,7 +366,8 @@ impl Broker {
             return Ok(false);
         }
         self.wake_letters();
-        Ok(self.put_binding_record(vhost, source, destination, key, &arguments))
+        let is_logged = self.put_binding_record(vhost, source, destination, key, &arguments);
+        Ok(self.deliver_recent(vhost, source, destination, now) || is_logged)
     }
 
     /// Removes a binding. Whether the log has something new.

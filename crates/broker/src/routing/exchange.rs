@@ -8,8 +8,10 @@ use super::{
     Binding, Destination, ExchangeType, Refusal,
     hashing::{self, HashOn},
     headers,
+    history::{History, LENGTH_DEFAULT},
     matcher::Matcher,
 };
+use crate::arguments::term::Term;
 
 /// The argument that names the exchange for what finds no queue.
 pub const ALTERNATE_EXCHANGE: &str = "alternate-exchange";
@@ -96,6 +98,14 @@ impl Declaration {
             .unwrap_or(HashOn::RoutingKey)
     }
 
+    /// What the exchange keeps, if it keeps something.
+    fn history(&self) -> Option<History> {
+        (self.routing_kind() == ExchangeType::RecentHistory).then(|| {
+            let length = self.arguments.get(HISTORY_LENGTH).and_then(history_length);
+            History::new(length.unwrap_or(LENGTH_DEFAULT))
+        })
+    }
+
     pub(super) fn check_same(&self, asked: &Self, resource: &str) -> Result<(), Refusal> {
         let differs = |argument: &str, received: String, current: String| {
             let text = format!(
@@ -165,6 +175,17 @@ impl Declaration {
     }
 }
 
+/// How many messages are to be kept. RabbitMQ takes signed numbers only.
+fn history_length(argument: &Value) -> Option<usize> {
+    match argument {
+        Value::I8(_) | Value::I16(_) | Value::I32(_) | Value::I64(_) | Value::I64Upper(_) => {
+            let length = argument.as_integer()?;
+            (length > 0).then_some(usize::try_from(length).unwrap_or(usize::MAX))
+        }
+        _ => None,
+    }
+}
+
 /// The type inside a delayed exchange.
 fn delayed_type(arguments: &Table) -> Result<ExchangeType, Refusal> {
     let invalid = |reason: &str| Err(Refusal::precondition(format!("Invalid argument, {reason}")));
@@ -202,10 +223,8 @@ fn check_arguments(kind: ExchangeType, arguments: &Table) -> Result<(), Refusal>
             }
         }
         ExchangeType::RecentHistory => match arguments.get(HISTORY_LENGTH) {
-            Some(length) if length.as_integer().is_none_or(|length| length <= 0) => {
-                let found = length
-                    .as_integer()
-                    .map_or_else(|| length.type_name().to_owned(), |found| found.to_string());
+            Some(length) if history_length(length).is_none() => {
+                let found = Term(length);
                 let text = format!(
                     "Invalid argument {found}, '{HISTORY_LENGTH}' must be a positive integer"
                 );
@@ -231,6 +250,7 @@ pub struct Exchange {
     declaration: Declaration,
     alternate: Option<Box<str>>,
     pub(super) traffic: Traffic,
+    pub(super) history: Option<Box<History>>,
     pub(super) matcher: Matcher,
 }
 
@@ -249,6 +269,7 @@ impl Exchange {
             name: name.into(),
             alternate: declaration.alternate().map(Into::into),
             traffic: Traffic::default(),
+            history: declaration.history().map(Box::new),
             matcher: Matcher::new(&declaration),
             declaration,
         }

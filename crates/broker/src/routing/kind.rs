@@ -21,7 +21,7 @@ pub enum ExchangeType {
     Random,
     /// One binding, by chance, among those of this node: here, all.
     LocalRandom,
-    /// As [`ExchangeType::Fanout`]. The messages of the past that RabbitMQ sends to a new binding are not kept.
+    /// As [`ExchangeType::Fanout`], and a new binding gets the last messages of the past.
     RecentHistory,
     /// Keeps messages for the time that their header `x-delay` says, then is as its argument `x-delayed-type` says.
     DelayedMessage,

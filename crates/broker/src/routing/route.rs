@@ -8,6 +8,8 @@ pub struct Route {
     pub(super) queues: Vec<QueueId>,
     /// Exchanges that are still to be asked.
     pub(super) exchanges: Vec<ExchangeId>,
+    /// Exchanges on the way that keep their last messages.
+    pub(super) keepers: Vec<ExchangeId>,
     pub(super) search: Search,
     /// Whether only keys were looked at.
     pub(super) by_key: bool,
@@ -24,6 +26,7 @@ impl Route {
         Self {
             queues: vec![],
             exchanges: vec![],
+            keepers: vec![],
             search: Search::default(),
             by_key: true,
             asked: vec![],
@@ -39,7 +42,12 @@ impl Route {
         &self.queues
     }
 
-    /// Whether the keys alone decided, in all exchanges that were asked: then the queues of these keys stay the same as
+    /// The exchanges on the way that keep their last messages. They want this one: [`super::Topology::remember`].
+    pub(crate) fn keepers(&self) -> &[ExchangeId] {
+        &self.keepers
+    }
+
+    /// Whether the keys alone decided, in all exchanges that were asked, and none keeps the message: then the queues of these keys stay the same as
     /// long as [`super::Topology::generation`] does.
     #[must_use]
     pub fn is_by_key(&self) -> bool {
@@ -50,6 +58,7 @@ impl Route {
         self.by_key = true;
         self.queues.clear();
         self.exchanges.clear();
+        self.keepers.clear();
         self.searches += 1;
     }
 

@@ -393,6 +393,21 @@ fn arguments_of_exchanges_are_checked() {
         with("x-recent-history-length", 0i32.into()),
         "Invalid argument 0, 'x-recent-history-length' must be a positive integer",
     );
+    check(
+        ExchangeType::RecentHistory,
+        with("x-recent-history-length", "all".into()),
+        "Invalid argument <<\"all\">>, 'x-recent-history-length' must be a positive integer",
+    );
+    check(
+        ExchangeType::RecentHistory,
+        with("x-recent-history-length", Value::U32(7)),
+        "Invalid argument 7, 'x-recent-history-length' must be a positive integer",
+    );
+    check(
+        ExchangeType::RecentHistory,
+        with("x-recent-history-length", Value::I8(7)),
+        "",
+    );
 }
 
 #[test]

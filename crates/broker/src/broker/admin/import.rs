@@ -198,7 +198,7 @@ impl Broker {
         }
         let mut notes = Vec::new();
         for binding in &definitions.bindings {
-            notes.extend(self.import_binding(binding)?);
+            notes.extend(self.import_binding(binding, now)?);
         }
         self.finish(now);
         Ok(notes)
@@ -294,7 +294,11 @@ impl Broker {
 
     /// Why it was left out, if it was. RabbitMQ exports no internal exchanges, but their bindings, and passes over those
     /// when it reads them.
-    fn import_binding(&mut self, binding: &BindingDefinition) -> Result<Option<String>, Refusal> {
+    fn import_binding(
+        &mut self,
+        binding: &BindingDefinition,
+        now: u64,
+    ) -> Result<Option<String>, Refusal> {
         let vhost = self.known_vhost(binding.vhost.as_deref())?;
         let topology = &self.vhost(vhost).topology;
         // Every queue has one to the default exchange.
@@ -325,7 +329,14 @@ impl Broker {
             return missing(&binding.destination_type, &binding.destination);
         };
         let arguments = binding.to_arguments().map_err(Refusal::invalid)?;
-        self.add_binding(vhost, source, destination, &binding.routing_key, arguments)?;
+        self.add_binding(
+            vhost,
+            source,
+            destination,
+            &binding.routing_key,
+            arguments,
+            now,
+        )?;
         Ok(None)
     }
 }
