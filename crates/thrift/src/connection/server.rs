@@ -168,8 +168,7 @@ impl Server {
     #[inline]
     fn enqueue(&mut self, header: &MessageHeader<'_>, dialect: Dialect, wrap: Wrap) -> RequestId {
         let mut name = self.names.pop().unwrap_or_default();
-        // The service in front of a multiplexed name is not repeated.
-        name.push_str(header.name.rsplit(':').next().unwrap_or_default());
+        name.push_str(method(&header.name));
         self.pipeline.push_back(Slot {
             name,
             sequence: header.sequence,
@@ -392,6 +391,16 @@ impl Slot {
             },
             headers,
         }
+    }
+}
+
+/// A name without the service in front of it, which replies do not repeat.
+#[inline]
+fn method(name: &str) -> &str {
+    // Names are too short for the searches of the standard library to be worth their preparations.
+    match name.bytes().rposition(|byte| byte == b':') {
+        Some(colon) => &name[colon + 1..],
+        None => name,
     }
 }
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::Range};
 
 use super::Protocol;
 use crate::{
-    ApplicationError, Fault, Limits, Malformed, MessageHeader, Reader, Result, Writer,
+    ApplicationError, Fault, Limits, Malformed, MessageHeader, MessageKind, Reader, Result, Writer,
     protocol::{BinaryReader, BinaryWriter, CompactReader, CompactWriter, JsonReader, JsonWriter},
 };
 
@@ -18,6 +18,9 @@ pub(super) fn read<'a>(
     let size = message.len();
     match protocol {
         Protocol::Binary | Protocol::BinaryOld => {
+            if let Some(read) = read_strict(message, limits) {
+                return Ok(read);
+            }
             let mut reader = BinaryReader::new(message, limits);
             let header = reader.header()?;
             let body = size - reader.rest().len();
@@ -44,6 +47,29 @@ pub(super) fn read<'a>(
             Ok((header, start..start + inside.len()))
         }
     }
+}
+
+/// The header of a strict binary message, which is what most are; `None` if it is none, or not right.
+#[inline]
+fn read_strict<'a>(
+    message: &'a [u8],
+    limits: &Limits,
+) -> Option<(MessageHeader<'a>, Range<usize>)> {
+    let (&[0x80, 1, _, kind, n0, n1, n2, n3], rest) = message.split_first_chunk()? else {
+        return None;
+    };
+    let name_size = u32::from_be_bytes([n0, n1, n2, n3]) as usize;
+    if name_size > limits.name_max.min(limits.string_max) {
+        return None;
+    }
+    let (name, rest) = rest.split_at_checked(name_size)?;
+    let (sequence, body) = rest.split_first_chunk()?;
+    let header = MessageHeader {
+        name: Cow::Borrowed(std::str::from_utf8(name).ok()?),
+        kind: MessageKind::of(kind & 0b111)?,
+        sequence: i32::from_be_bytes(*sequence),
+    };
+    Some((header, message.len() - body.len()..message.len()))
 }
 
 /// A header whose name is borrowed from the message, where it ends at `name_end`. Readers lend it only for as long as the

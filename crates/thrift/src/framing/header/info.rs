@@ -57,6 +57,9 @@ impl<'a> Headers<'a> {
     }
 }
 
+/// A key and its value.
+type Pair<'a> = (&'a [u8], &'a [u8]);
+
 /// Goes over infos.
 struct Pairs<'a> {
     rest: &'a [u8],
@@ -65,7 +68,7 @@ struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
-    fn step(&mut self) -> Result<Option<(&'a [u8], &'a [u8])>, &'static str> {
+    fn step(&mut self) -> Result<Option<Pair<'a>>, &'static str> {
         while self.left == 0 {
             if self.rest.is_empty() {
                 return Ok(None);

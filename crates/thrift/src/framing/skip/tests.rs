@@ -294,12 +294,8 @@ fn what_has_no_end_is_refused_at_once() {
 fn depth_is_bounded() {
     let limits = Limits::default();
     let deep = Fault::TooDeep(limits.depth_max);
-    let mut input = binary(&[]);
-    let mut compact_input = compact(&[]);
-    for _ in 0..100_000 {
-        input.extend_from_slice(&[12, 0, 1]);
-        compact_input.push(0x1c);
-    }
+    let input = binary(&[12, 0, 1].repeat(100_000));
+    let compact_input = compact(&[0x1c; 1000]);
     assert_eq!(fault(Protocol::Binary, &limits, &input[..1000]), deep);
     assert_eq!(
         Skipper::new(Protocol::Binary)
@@ -308,10 +304,7 @@ fn depth_is_bounded() {
             .fault,
         deep
     );
-    assert_eq!(
-        fault(Protocol::Compact, &limits, &compact_input[..1000]),
-        deep
-    );
+    assert_eq!(fault(Protocol::Compact, &limits, &compact_input), deep);
     for bracket in [b"[", b"{"] {
         let input = bracket.repeat(1000);
         assert_eq!(fault(Protocol::Json, &limits, &input), deep);
