@@ -239,54 +239,6 @@ impl<'a> ValueRef<'a> {
         })
     }
 
-    /// Which type the value has on the wire.
-    pub const fn kind(&self) -> FieldType {
-        match self {
-            Self::Bool(_) => FieldType::Bool,
-            Self::I8(_) => FieldType::I8,
-            Self::U8(_) => FieldType::U8,
-            Self::I16(_) => FieldType::I16,
-            Self::U16(_) => FieldType::U16,
-            Self::I32(_) => FieldType::I32,
-            Self::U32(_) => FieldType::U32,
-            Self::I64(_) => FieldType::I64,
-            Self::I64Upper(_) => FieldType::I64Upper,
-            Self::F32(_) => FieldType::F32,
-            Self::F64(_) => FieldType::F64,
-            Self::Decimal { .. } => FieldType::Decimal,
-            Self::LongString(_) => FieldType::LongString,
-            Self::Array(_) => FieldType::Array,
-            Self::Timestamp(_) => FieldType::Timestamp,
-            Self::Table(_) => FieldType::Table,
-            Self::Void => FieldType::Void,
-            Self::Bytes(_) => FieldType::Bytes,
-        }
-    }
-
-    /// The type's name as RabbitMQ prints it, such as `signedint`.
-    pub const fn type_name(&self) -> &'static str {
-        self.kind().name()
-    }
-
-    /// Which types count as the same when a declaration is compared with an earlier one.
-    pub const fn type_class(&self) -> TypeClass {
-        self.kind().class()
-    }
-
-    /// The number, if it is a whole one of any width. Timestamps and decimals are none.
-    pub const fn as_integer(&self) -> Option<i64> {
-        match *self {
-            Self::I8(value) => Some(value as i64),
-            Self::U8(value) => Some(value as i64),
-            Self::I16(value) => Some(value as i64),
-            Self::U16(value) => Some(value as i64),
-            Self::I32(value) => Some(value as i64),
-            Self::U32(value) => Some(value as i64),
-            Self::I64(value) | Self::I64Upper(value) => Some(value),
-            _ => None,
-        }
-    }
-
     /// The octets of a long string.
     pub const fn as_bytes(&self) -> Option<&'a [u8]> {
         match *self {
@@ -299,14 +251,6 @@ impl<'a> ValueRef<'a> {
     pub fn as_str(&self) -> Option<&'a str> {
         self.as_bytes()
             .and_then(|octets| std::str::from_utf8(octets).ok())
-    }
-
-    /// The truth value.
-    pub const fn as_bool(&self) -> Option<bool> {
-        match *self {
-            Self::Bool(value) => Some(value),
-            _ => None,
-        }
     }
 
     /// The nested table.

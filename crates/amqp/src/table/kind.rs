@@ -1,5 +1,53 @@
 //! The types of field values.
 
+use super::{Value, ValueRef};
+
+/// What values have in common, borrowed or not: their variants are named as the types.
+macro_rules! impl_value {
+    ($value:ty: $($variant:ident)*) => {
+        impl $value {
+            /// Which type the value has on the wire.
+            pub const fn kind(&self) -> FieldType {
+                match self {
+                    $(Self::$variant { .. } => FieldType::$variant,)*
+                }
+            }
+
+            /// The type's name as RabbitMQ prints it, such as `signedint`.
+            pub const fn type_name(&self) -> &'static str {
+                self.kind().name()
+            }
+
+            /// Which types count as the same when a declaration is compared with an earlier one.
+            pub const fn type_class(&self) -> TypeClass {
+                self.kind().class()
+            }
+
+            /// The number, if it is a whole one of any width. Timestamps and decimals are none.
+            pub const fn as_integer(&self) -> Option<i64> {
+                match *self {
+                    Self::I8(value) => Some(value as i64),
+                    Self::U8(value) => Some(value as i64),
+                    Self::I16(value) => Some(value as i64),
+                    Self::U16(value) => Some(value as i64),
+                    Self::I32(value) => Some(value as i64),
+                    Self::U32(value) => Some(value as i64),
+                    Self::I64(value) | Self::I64Upper(value) => Some(value),
+                    _ => None,
+                }
+            }
+
+            /// The truth value.
+            pub const fn as_bool(&self) -> Option<bool> {
+                match *self {
+                    Self::Bool(value) => Some(value),
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
 macro_rules! field_types {
     ($($(#[$doc:meta])* $variant:ident = $tag:literal, $name:literal, $class:ident;)*) => {
         /// The type of a field's value.
@@ -33,6 +81,9 @@ macro_rules! field_types {
                 }
             }
         }
+
+        impl_value!(ValueRef<'_>: $($variant)*);
+        impl_value!(Value: $($variant)*);
     };
 }
 
