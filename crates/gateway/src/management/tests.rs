@@ -191,6 +191,12 @@ fn messages_go_in_and_out() {
     assert_eq!(publish(bytes), json!({"routed": true}));
     let nowhere = json!({"routing_key": "none", "payload": "", "payload_encoding": "string", "properties": {}});
     assert_eq!(publish(nowhere), json!({"routed": false}));
+    let numbers = &broker.get("exchanges/%2F/amq.default")["message_stats"];
+    assert_eq!(
+        (&numbers["publish_in"], &numbers["publish_out"]),
+        (&json!(3), &json!(2))
+    );
+    assert_eq!(numbers["publish_in_details"]["rate"], 0.0);
     let get = |mode: &str, truncate: Value| {
         let body = json!({"count": 5, "ackmode": mode, "encoding": "auto", "truncate": truncate});
         broker
