@@ -55,6 +55,12 @@ fn check_fields<R: Reader, const RULES: bool>(
     check_number(structure, &seen, reader.offset())
 }
 
+/// Most strings are short and ASCII, which a plain look tells before anything larger is set in motion.
+#[inline]
+pub(crate) fn is_utf8(bytes: &[u8]) -> bool {
+    bytes.len() < 64 && bytes.is_ascii() || simdutf8::basic::from_utf8(bytes).is_ok()
+}
+
 /// A union has one field; but an unknown one of a newer contract leaves none, and that must be endured (THRIFT-5953).
 #[inline]
 pub(crate) fn check_number(structure: &Struct, seen: &Bits, offset: usize) -> Result<()> {
@@ -96,8 +102,7 @@ fn check_value<R: Reader, const RULES: bool>(
     }
     match ty {
         Type::String => {
-            let bytes = reader.bytes()?;
-            if simdutf8::basic::from_utf8(bytes).is_err() {
+            if !is_utf8(reader.bytes()?) {
                 return Err(Malformed::new(Fault::NotUtf8, reader.offset()));
             }
             Ok(())

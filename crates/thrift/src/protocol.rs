@@ -166,7 +166,7 @@ pub trait Reader {
 /// Containers come in two ways: with the number of their elements (`list_begin`), or without, to be told at the end
 /// (`list_open` … `list_close`), as a source like JSON has it.
 pub trait Writer {
-    /// As [`Reader::IS_TEXT`].
+    /// As [`Reader::IS_TEXT`]. If it is false, `string` writes what `binary` does.
     const IS_TEXT: bool = false;
 
     /// The header of a message.

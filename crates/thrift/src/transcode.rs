@@ -2,7 +2,7 @@
 
 use crate::{
     Fault, Malformed, Reader, Result, Schema, Step, Type, WireType, Writer,
-    check::{check_number, expect, missing},
+    check::{check_number, expect, is_utf8, missing},
     rules::{self, Rules, Subject},
     schema::{Bits, StructId},
 };
@@ -94,11 +94,20 @@ fn transcode_value<R: Reader, W: Writer, const RULES: bool>(
         }
     }
     match ty {
-        Type::String => {
+        Type::String if W::IS_TEXT => {
             let Ok(text) = simdutf8::basic::from_utf8(reader.bytes()?) else {
                 return Err(Malformed::new(Fault::NotUtf8, reader.offset()));
             };
             writer.string(text);
+            Ok(())
+        }
+        Type::String => {
+            let bytes = reader.bytes()?;
+            if !is_utf8(bytes) {
+                return Err(Malformed::new(Fault::NotUtf8, reader.offset()));
+            }
+            // Where it is not text, it is written as binary data are.
+            writer.binary(bytes);
             Ok(())
         }
         Type::Binary => {

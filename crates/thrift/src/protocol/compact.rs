@@ -127,6 +127,10 @@ impl<'a> CompactReader<'a> {
                 self.cursor.advance(1);
                 Ok(u64::from(*byte))
             }
+            [low, high, ..] if *high < 0x80 => {
+                self.cursor.advance(2);
+                Ok(u64::from(*low & 0x7f) | u64::from(*high) << 7)
+            }
             _ => self.varint(10),
         }
     }
