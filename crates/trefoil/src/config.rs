@@ -6,6 +6,7 @@
 
 pub(crate) mod file;
 pub(crate) mod keys;
+mod login;
 pub(crate) mod settings;
 pub(crate) mod value;
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use trefoil_server::amqp::AlternativeName;
 
+pub(crate) use super::login::LoginFrom;
+
 /// The longest duration taken: a century. Longer ones are typing errors, and would overflow
 /// deadlines.
 const DURATION_MAX: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
@@ -149,25 +151,6 @@ pub(crate) enum Advertise {
     Own,
 }
 
-/// What of a client certificate names its user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LoginFrom {
-    /// All of its subject.
-    Subject,
-    /// The common name in it.
-    CommonName,
-    /// A name beside it, see [`Value::AlternativeName`].
-    AlternativeName,
-}
-
-impl LoginFrom {
-    const ALL: [(Self, &str); 3] = [
-        (Self::Subject, "distinguished-name"),
-        (Self::CommonName, "common-name"),
-        (Self::AlternativeName, "subject-alternative-name"),
-    ];
-}
-
 /// A value that is right for its key.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value {
@@ -217,10 +200,7 @@ impl fmt::Display for Value {
             Value::Texts(texts) => list(f, texts, ","),
             Value::Advertise(Advertise::RabbitMq) => f.write_str(RABBITMQ),
             Value::Advertise(Advertise::Own) => f.write_str("own"),
-            Value::LoginFrom(from) => {
-                let found = LoginFrom::ALL.iter().find(|(known, _)| known == from);
-                f.write_str(found.map_or("", |(_, name)| name))
-            }
+            Value::LoginFrom(from) => write!(f, "{from}"),
             Value::AlternativeName(kind) => write!(f, "{kind}"),
             Value::Path(path) => write!(f, "{}", path.display()),
             Value::Paths(paths) => list(f, paths.iter().map(|path| path.display()), ":"),
@@ -288,12 +268,10 @@ pub(crate) fn parse(kind: Kind, raw: &Raw, base: &Path) -> Result<Value, String>
             "own" => Ok(Value::Advertise(Advertise::Own)),
             _ => Err(format!("`{text}` is nothing to be advertised")),
         },
-        Kind::LoginFrom => {
-            let found = LoginFrom::ALL.iter().find(|(_, name)| *name == text);
-            found
-                .map(|(from, _)| Value::LoginFrom(*from))
-                .ok_or_else(|| format!("`{text}` is no part of a certificate"))
-        }
+        Kind::LoginFrom => match text.parse() {
+            Ok(from) => Ok(Value::LoginFrom(from)),
+            Err(()) => Err(format!("`{text}` is no part of a certificate")),
+        },
         Kind::AlternativeName => match text.parse() {
             Ok(kind) => Ok(Value::AlternativeName(kind)),
             Err(()) => Err(format!("`{text}` is no kind of alternative name")),
