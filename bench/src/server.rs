@@ -64,6 +64,8 @@ impl Launch {
                 "up",
                 "--http-listen",
                 "127.0.0.1:0",
+                "--thrift-listen",
+                "127.0.0.1:0",
                 "--amqp-listen",
                 "127.0.0.1:0",
                 "--management-listen",

@@ -34,6 +34,8 @@ impl Platform {
                 "--json",
                 "--http-listen",
                 "127.0.0.1:0",
+                "--thrift-listen",
+                "127.0.0.1:0",
                 "--amqp-listen",
                 "127.0.0.1:0",
                 "--management-listen",

@@ -22,8 +22,9 @@
 //! ";
 //! let files = ServiceFiles {
 //!     label: "demo".to_owned(),
-//!     metadata: ("metadata.yml".to_owned(), metadata.to_vec()),
+//!     metadata: Some(("metadata.yml".to_owned(), metadata.to_vec())),
 //!     service_toml: None,
+//!     contract: None,
 //!     digest: String::new(),
 //!     source: Source::Builtin,
 //! };
@@ -41,6 +42,7 @@
 #![forbid(unsafe_code)]
 
 mod catalog;
+mod contract;
 mod fields;
 mod inputs;
 mod instance;
@@ -60,6 +62,7 @@ mod units;
 mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
+pub use contract::{CONTRACT_FILE, MethodError, MethodRef, ServiceContract, SharedContract};
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
 pub use instance::{
     InstanceId, InstanceName, InstanceNameError, InstanceState, NewInstance, ThriftProtocol,

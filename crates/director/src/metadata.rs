@@ -102,6 +102,35 @@ pub struct Metadata {
 }
 
 impl Metadata {
+    /// Of a service that has a contract and nothing else.
+    pub(crate) fn of_contract(
+        key: ServiceKey,
+        version: Version,
+        name: String,
+        description: String,
+    ) -> Self {
+        Self {
+            key,
+            version,
+            service_type: ServiceType::Backend,
+            name,
+            description,
+            contact: String::new(),
+            authors: Vec::new(),
+            inputs: Ports::default(),
+            outputs: Ports::default(),
+            integration_version: None,
+            version_display: None,
+            release_date: None,
+            boot_options: None,
+            min_visible_inputs: None,
+            progress: None,
+            image_digest: None,
+            thumbnail: None,
+            icon: None,
+        }
+    }
+
     /// Reads `metadata.yml`. All problems are returned; the metadata only when none of them is an error.
     pub fn parse(file: &str, bytes: &[u8]) -> (Option<Self>, Vec<Problem>) {
         let mut report = Report::new(file);

@@ -1,12 +1,13 @@
 //! A service: what its files say, checked.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::{
+    contract::{CONTRACT_FILE, ServiceContract, SharedContract},
     key::ServiceId,
     metadata::Metadata,
     problem::Problem,
@@ -54,10 +55,13 @@ impl Source {
 pub struct ServiceFiles {
     /// What the files are called together, for messages and for [`crate::Catalog::set_broken`]: a directory.
     pub label: String,
-    /// Name (for problems) and bytes of `metadata.yml`.
-    pub metadata: (String, Vec<u8>),
+    /// Name (for problems) and bytes of `metadata.yml`. A service with a contract may do without: then key and version are
+    /// annotations in the contract.
+    pub metadata: Option<(String, Vec<u8>)>,
     /// Name and bytes of `service.toml`, if there is one.
     pub service_toml: Option<(String, Vec<u8>)>,
+    /// `contract.thrift` and what it includes, by their paths in the directory.
+    pub contract: Option<BTreeMap<String, Vec<u8>>>,
     /// Digest of all files of the service, from [`digest_of_files`].
     pub digest: String,
     /// Where they come from.
@@ -73,6 +77,8 @@ pub struct Service {
     pub metadata: Metadata,
     /// How it runs; `None` when it has no `service.toml`.
     pub run: Option<RunSpec>,
+    /// What can be called.
+    pub contract: Option<SharedContract>,
     /// Hex SHA-256 over its files.
     pub digest: String,
     /// What its files are called together.
@@ -89,8 +95,33 @@ impl Service {
     /// # Errors
     /// Every problem of both files, warnings included, when at least one of them is an error.
     pub fn load(files: &ServiceFiles) -> Result<Self, Vec<Problem>> {
-        let (name, bytes) = &files.metadata;
-        let (metadata, mut problems) = Metadata::parse(name, bytes);
+        let mut problems = Vec::new();
+        let mut contract = None;
+        if let Some(texts) = &files.contract {
+            match ServiceContract::load(CONTRACT_FILE, texts) {
+                Ok((found, warnings)) => {
+                    contract = Some(Arc::new(found));
+                    problems.extend(warnings);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        let metadata = match (&files.metadata, &contract) {
+            (Some((name, bytes)), _) => {
+                let (metadata, found) = Metadata::parse(name, bytes);
+                problems.extend(found);
+                metadata
+            }
+            (None, Some(contract)) => match contract.metadata() {
+                Ok(metadata) => Some(metadata),
+                Err(found) => {
+                    problems.extend(found);
+                    None
+                }
+            },
+            // What is wrong with the contract is said.
+            (None, None) => None,
+        };
         let mut run = None;
         if let Some((name, bytes)) = &files.service_toml {
             let (spec, found) = RunSpec::parse(name, bytes);
@@ -106,6 +137,7 @@ impl Service {
                 },
                 metadata,
                 run,
+                contract,
                 digest: files.digest.clone(),
                 label: files.label.clone(),
                 source: files.source.clone(),

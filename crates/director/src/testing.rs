@@ -12,7 +12,8 @@ pub(crate) const SLEEPER_TOML: &str = include_str!("../tests/data/sleeper.toml")
 pub(crate) fn load(metadata: &str, toml: Option<&str>) -> Result<Service, Vec<Problem>> {
     Service::load(&ServiceFiles {
         label: "sleeper".to_owned(),
-        metadata: ("metadata.yml".to_owned(), metadata.as_bytes().to_vec()),
+        metadata: Some(("metadata.yml".to_owned(), metadata.as_bytes().to_vec())),
+        contract: None,
         service_toml: toml.map(|text| ("service.toml".to_owned(), text.as_bytes().to_vec())),
         digest: "00".repeat(32),
         source: Source::Directory {

@@ -33,7 +33,7 @@ pub mod strict_json;
 
 pub use management::{ManagementConfig, service as management};
 pub use routes::amqp_websocket::router as amqp_websocket;
-pub use serve::{serve, serve_router};
+pub use serve::{serve, serve_router, serve_streams};
 
 /// The platform API of a node.
 pub fn router(node: Arc<Node>) -> Router {

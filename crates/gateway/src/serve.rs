@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
     task::JoinSet,
 };
 use trefoil_server::Node;
@@ -102,6 +102,41 @@ pub async fn serve_router(
         connections = connections.len(),
         "waiting for requests under way"
     );
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Serves connections that were accepted elsewhere, until `shutdown` is ready or there will be none any more.
+///
+/// # Cancel safety
+/// As of [`serve`].
+pub async fn serve_streams(
+    mut streams: mpsc::Receiver<TcpStream>,
+    router: Router,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let (close, closing) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    let mut shutdown = pin!(shutdown);
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut shutdown => break,
+            Some(_) = connections.join_next() => {}
+            stream = streams.recv(), if connections.len() < CONNECTIONS_MAX => match stream {
+                Some(stream) => {
+                    connections.spawn(connection(
+                        stream,
+                        router.clone(),
+                        closing.clone(),
+                        HEADER_READ_MAX,
+                    ));
+                }
+                None => break,
+            },
+        }
+    }
+    close.send_replace(true);
     while connections.join_next().await.is_some() {}
     Ok(())
 }

@@ -280,6 +280,25 @@ impl Amqp {
         Ok(theirs)
     }
 
+    /// Serves a connection that was accepted elsewhere, if connections are taken now.
+    ///
+    /// # Errors
+    /// When the socket is none any more, or connections are not taken.
+    pub fn adopt(&self, socket: std::net::TcpStream) -> io::Result<()> {
+        if !self.is_accepting() || self.connections() >= self.shared.config.connections_max {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        }
+        let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
+        socket.set_nonblocking(true)?;
+        self.shared.give(Adopt {
+            socket: Socket::Tcp(mio::net::TcpStream::from_std(socket)),
+            peer,
+            local,
+            kind: Kind::Plain,
+        });
+        Ok(())
+    }
+
     /// Accepts nothing more, tells clients, waits for them for at most `patience`, and returns when everything is on disk.
     /// Blocks.
     pub fn stop(&self, patience: Duration) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
-use trefoil_director::{RunSpec, Service, ServiceFiles, Source, digest_of_files};
+use trefoil_director::{CONTRACT_FILE, RunSpec, Service, ServiceFiles, Source, digest_of_files};
 use trefoil_jobs::{Failure, FailureClass, Job, Outcome, Spec};
 
 use crate::{clock::wall_ms, engine_thread::EngineHandle, worker};
@@ -24,15 +24,32 @@ const BATCH: usize = 1_024;
 pub(crate) fn services() -> Vec<Service> {
     ALL.iter()
         .map(|(name, metadata)| service(name, metadata))
+        .chain([mirror()])
         .collect()
+}
+
+/// The service that the Thrift endpoint answers itself.
+fn mirror() -> Service {
+    let text = include_bytes!("builtin/mirror.thrift");
+    let hash = *crate::files::Sha256::of(text).as_bytes();
+    let files = ServiceFiles {
+        label: "builtin:mirror".to_owned(),
+        metadata: None,
+        service_toml: None,
+        contract: Some([(CONTRACT_FILE.to_owned(), text.to_vec())].into()),
+        digest: digest_of_files([(CONTRACT_FILE, hash)]),
+        source: Source::Builtin,
+    };
+    Service::load(&files).expect("the contract is part of the program and tested")
 }
 
 fn service(name: &str, metadata: &str) -> Service {
     let hash = *crate::files::Sha256::of(metadata.as_bytes()).as_bytes();
     let files = ServiceFiles {
         label: format!("builtin:{name}"),
-        metadata: (format!("{name}.yml"), metadata.as_bytes().to_vec()),
+        metadata: Some((format!("{name}.yml"), metadata.as_bytes().to_vec())),
         service_toml: None,
+        contract: None,
         digest: digest_of_files([("metadata.yml", hash)]),
         source: Source::Builtin,
     };

@@ -3,6 +3,8 @@
 //!
 //! [`amqp::Amqp`] is the AMQP broker with its sockets, clock and disk.
 //!
+//! [`thrift::Thrift`] is the Thrift endpoint: one port for all protocols and transports, and the way of calls to instances.
+//!
 //! [`Node`] is a whole platform without its HTTP side: [`Node::start`], [`Node::submit`], [`Node::stop`]. What may happen
 //! to a job is decided by `trefoil-jobs`; this crate gives it time, a disk and processes, and carries out its effects.
 //!
@@ -17,12 +19,14 @@ pub mod engine_thread;
 pub mod files;
 pub mod hub;
 mod lock;
+mod mailbox;
 pub mod metrics;
 mod node;
 pub mod program;
 pub mod services;
 pub mod store;
 mod submit;
+pub mod thrift;
 mod worker;
 
 pub use config::{NodeConfig, total_memory};

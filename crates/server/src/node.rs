@@ -34,6 +34,7 @@ use crate::{
     services::Services,
     store::{self, Readers, SqliteStore, StoreError},
     submit::SubmitError,
+    thrift::Thrift,
     worker::{self, AttemptReport, Dispatch, Ending, Programs},
 };
 
@@ -71,6 +72,7 @@ pub struct Node {
     /// When it started, wall-clock milliseconds.
     pub started_at_ms: u64,
     amqp: OnceLock<Amqp>,
+    thrift: OnceLock<Thrift>,
     draining: AtomicBool,
     ending: watch::Sender<Ending>,
     tasks: std::sync::Mutex<Vec<JoinHandle<()>>>,
@@ -206,6 +208,7 @@ impl Node {
             metrics,
             started_at_ms: wall_ms(),
             amqp: OnceLock::new(),
+            thrift: OnceLock::new(),
             draining: AtomicBool::new(false),
             ending,
             tasks: std::sync::Mutex::new(vec![builtins]),
@@ -295,6 +298,27 @@ impl Node {
     /// From now on readiness is that of this broker too. The first one counts.
     pub fn watch_broker(&self, amqp: Amqp) {
         let _ = self.amqp.set(amqp);
+    }
+
+    /// From now on services are called through this endpoint, and it knows them. The first one counts.
+    pub fn serve_thrift(&self, thrift: Thrift) {
+        let mut changes = self.services.watch();
+        let services = self.services.clone();
+        thrift.set_catalog(&services.snapshot());
+        if self.thrift.set(thrift.clone()).is_ok() {
+            let follow = async move {
+                while changes.changed().await.is_ok() {
+                    thrift.set_catalog(&services.snapshot());
+                }
+            };
+            self.lock_tasks().push(tokio::spawn(follow));
+        }
+    }
+
+    /// The Thrift endpoint, through which instances are called.
+    #[must_use]
+    pub fn thrift(&self) -> Option<&Thrift> {
+        self.thrift.get()
     }
 
     /// What is as it should be and what is not.

@@ -16,6 +16,8 @@ use trefoil_director::{
 };
 use trefoil_jobs::{RunnerKind, ServiceStatus};
 
+use tokio::sync::watch as changes_watch;
+
 use crate::{
     engine_thread::{CallError, EngineHandle, PlatformEngine},
     store::StoreError,
@@ -40,6 +42,8 @@ struct Inner {
     retired: Mutex<HashSet<String>>,
     /// One change of the published directory at a time.
     changes: tokio::sync::Mutex<()>,
+    /// The catalog's revision, for those who watch it.
+    revision: changes_watch::Sender<u64>,
 }
 
 /// What somebody publishes.
@@ -137,6 +141,7 @@ impl Services {
                     .collect(),
             ),
             changes: tokio::sync::Mutex::default(),
+            revision: changes_watch::Sender::new(0),
         }));
         {
             let mut catalog = services.catalog();
@@ -161,6 +166,21 @@ impl Services {
     #[must_use]
     pub fn snapshot(&self) -> Catalog {
         self.catalog().clone()
+    }
+
+    /// Tells of every change of what [`Self::snapshot`] gives.
+    #[must_use]
+    pub fn watch(&self) -> changes_watch::Receiver<u64> {
+        self.0.revision.subscribe()
+    }
+
+    fn announce(&self) {
+        let revision = self.catalog().revision();
+        self.0.revision.send_if_modified(|known| {
+            let is_new = *known != revision;
+            *known = revision;
+            is_new
+        });
     }
 
     /// The directories that are watched.
@@ -389,6 +409,7 @@ impl Services {
 
     /// Keeps the state of one service and tells the engine.
     async fn keep_state(&self, id: &ServiceId) -> Result<(), ServiceError> {
+        self.announce();
         let Some(entry) = self.catalog().get(id).cloned() else {
             return Ok(());
         };
@@ -424,6 +445,7 @@ impl Services {
         let Ok(gone) = tokio::task::spawn_blocking(move || this.rescan()).await else {
             return;
         };
+        self.announce();
         let engine = self
             .0
             .engine

@@ -2,6 +2,7 @@
 //! `demo` both run one.
 
 mod broker;
+mod thrift;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -62,6 +63,10 @@ impl Platform {
             true => Some(broker::Listeners::bind(settings).await?),
             false => None,
         };
+        let thrift_listeners = match has_node && settings.thrift.enabled {
+            true => Some(thrift::Listeners::bind(settings).await?),
+            false => None,
+        };
         let (close, closing) = watch::channel(false);
         let (node, lock) = match has_node {
             true => {
@@ -112,10 +117,22 @@ impl Platform {
                 let address = listener
                     .local_addr()
                     .context("cannot tell the address of the listener")?;
-                serve(
-                    listener,
-                    trefoil_gateway::router_with(Arc::clone(&node), more),
-                );
+                let router = trefoil_gateway::router_with(Arc::clone(&node), more);
+                serve(listener, router.clone());
+                if let Some(listeners) = thrift_listeners {
+                    let amqp = broker.as_ref().map(|broker| broker.amqp.clone());
+                    let (endpoint, handed) = listeners.serve(&settings.thrift, amqp)?;
+                    node.serve_thrift(endpoint);
+                    let mut closing = closing.clone();
+                    http.push(tokio::spawn(trefoil_gateway::serve_streams(
+                        handed,
+                        router,
+                        async move {
+                            // Closed for good counts as well.
+                            let _ = closing.wait_for(|closing| *closing).await;
+                        },
+                    )));
+                }
                 Some((address, node))
             }
             _ => None,
@@ -133,6 +150,12 @@ impl Platform {
     pub(crate) fn url(&self) -> Option<String> {
         let (address, _) = self.node.as_ref()?;
         Some(format!("http://{address}"))
+    }
+
+    /// Addresses of the Thrift endpoint.
+    pub(crate) fn thrift_addresses(&self) -> impl Iterator<Item = String> {
+        let thrift = self.node.iter().filter_map(|(_, node)| node.thrift());
+        thrift.flat_map(|thrift| thrift.listening().iter().map(ToString::to_string))
     }
 
     /// Addresses of the broker.
@@ -170,6 +193,9 @@ impl Platform {
     /// Accepts no more, lets what runs end for at most `patience`, hands the rest back, closes.
     pub(crate) async fn stop(self, patience: Duration) {
         if let Some((_, node)) = self.node {
+            if let Some(thrift) = node.thrift() {
+                thrift.stop(patience).await;
+            }
             node.stop(patience).await;
         }
         if let Some(broker) = self.broker {

@@ -19,6 +19,7 @@ fn command(data: &Path, flags: &[&str]) -> Command {
         .args(["--json", "up", "--data"])
         .arg(data)
         .args(["--http-listen", "127.0.0.1:0"])
+        .args(["--thrift-listen", "127.0.0.1:0"])
         .args(["--management-listen", "127.0.0.1:0"])
         .args(flags);
     command

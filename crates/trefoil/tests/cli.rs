@@ -245,6 +245,8 @@ fn doctor_reports_as_json_and_lines() {
         "doctor",
         "--http-listen",
         "127.0.0.1:0",
+        "--thrift-listen",
+        "127.0.0.1:0",
         "--amqp-listen",
         "127.0.0.1:0",
         "--management-listen",

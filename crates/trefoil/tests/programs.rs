@@ -479,6 +479,8 @@ fn a_log_that_cannot_be_written_ends_nothing() {
             "up",
             "--http-listen",
             "127.0.0.1:0",
+            "--thrift-listen",
+            "127.0.0.1:0",
             "--amqp-listen",
             "127.0.0.1:0",
             "--management-listen",

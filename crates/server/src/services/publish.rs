@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use trefoil_director::{Problem, ServiceFiles, ServiceId, Source, digest_of_files};
+use trefoil_director::{CONTRACT_FILE, Problem, ServiceFiles, ServiceId, Source, digest_of_files};
 
 use super::{Publication, ServiceError};
 
@@ -55,14 +55,23 @@ pub(super) fn check(publication: &Publication, dir: &Path) -> Result<ServiceFile
     );
     Ok(ServiceFiles {
         label: dir.display().to_string(),
-        metadata: (
+        metadata: Some((
             "metadata.yml".to_owned(),
             publication.metadata.clone().into_bytes(),
-        ),
+        )),
         service_toml: publication
             .service
             .clone()
             .map(|text| ("service.toml".to_owned(), text.into_bytes())),
+        contract: publication.files.contains_key(CONTRACT_FILE).then(|| {
+            let thrift = publication
+                .files
+                .iter()
+                .filter(|(name, _)| name.ends_with(".thrift"));
+            thrift
+                .map(|(name, text)| (name.clone(), text.clone().into_bytes()))
+                .collect()
+        }),
         digest: digest_of_files(hashed.iter().map(|(name, hash)| (name.as_str(), *hash))),
         source: Source::Published {
             dir: dir.to_owned(),

@@ -1,11 +1,12 @@
 //! Finding and reading service directories.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use trefoil_director::{Problem, Service, ServiceFiles, Source, digest_of_files};
+use trefoil_director::{CONTRACT_FILE, Problem, Service, ServiceFiles, Source, digest_of_files};
 
 use crate::files::Sha256;
 
@@ -17,6 +18,8 @@ const FILES_MAX: usize = 10_000;
 const BYTES_MAX: u64 = 1 << 30;
 /// The longest metadata or service file that is read at all; the director has its own limit below this one.
 const DESCRIPTION_MAX: u64 = 4 << 20;
+/// Files of a contract.
+const CONTRACT_FILES_MAX: usize = 1_000;
 /// Directories that hold no services and may be huge.
 const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
 
@@ -71,7 +74,8 @@ fn subdirectories(dir: &Path) -> io::Result<Vec<PathBuf>> {
 fn visit(dir: &Path, depth: usize, source: &dyn Fn(PathBuf) -> Source, found: &mut Vec<Found>) {
     let label = dir.display().to_string();
     let metadata = ["metadata.yml", ".osparc/metadata.yml"].map(|name| dir.join(name));
-    if let Some(metadata) = metadata.iter().find(|path| path.is_file()) {
+    let metadata = metadata.iter().find(|path| path.is_file());
+    if metadata.is_some() || dir.join(CONTRACT_FILE).is_file() {
         found.push(Found {
             service: load(dir, metadata, source).unwrap_or_else(|error| unreadable(dir, &error)),
             label,
@@ -102,7 +106,7 @@ fn unreadable(dir: &Path, error: &io::Error) -> Result<Service, Vec<Problem>> {
 
 fn load(
     dir: &Path,
-    metadata: &Path,
+    metadata: Option<&PathBuf>,
     source: &dyn Fn(PathBuf) -> Source,
 ) -> io::Result<Result<Service, Vec<Problem>>> {
     let toml = dir.join("service.toml");
@@ -113,12 +117,43 @@ fn load(
     };
     let files = ServiceFiles {
         label: dir.display().to_string(),
-        metadata: (metadata.display().to_string(), read(metadata)?),
+        metadata: match metadata {
+            Some(path) => Some((path.display().to_string(), read(path)?)),
+            None => None,
+        },
         service_toml,
+        contract: contract(dir)?,
         digest: digest(dir)?,
         source: source(dir.canonicalize()?),
     };
     Ok(Service::load(&files))
+}
+
+/// The contract and all files that it may include, if there is one.
+fn contract(dir: &Path) -> io::Result<Option<BTreeMap<String, Vec<u8>>>> {
+    if !dir.join(CONTRACT_FILE).is_file() {
+        return Ok(None);
+    }
+    let mut texts = BTreeMap::new();
+    let mut pending = vec![dir.to_owned()];
+    while let Some(current) = pending.pop() {
+        pending.extend(subdirectories(&current)?);
+        for entry in fs::read_dir(&current)? {
+            let path = entry?.path();
+            let is_thrift = path.extension().is_some_and(|ending| ending == "thrift");
+            if !is_thrift || !path.is_file() {
+                continue;
+            }
+            if texts.len() >= CONTRACT_FILES_MAX {
+                return Err(io::Error::other(format!(
+                    "more than {CONTRACT_FILES_MAX} files end in .thrift"
+                )));
+            }
+            let name = path.strip_prefix(dir).unwrap_or(&path);
+            texts.insert(name.to_string_lossy().into_owned(), read(&path)?);
+        }
+    }
+    Ok(Some(texts))
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {

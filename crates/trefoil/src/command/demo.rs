@@ -191,6 +191,7 @@ fn settings(directory: &Path, services: &Path) -> anyhow::Result<Settings> {
     settings.http_listen.set_port(0);
     // What a demo shows needs no broker, and its ports may be somebody's.
     settings.amqp.enabled = false;
+    settings.thrift.enabled = false;
     settings.data = directory.join("data");
     settings.services = vec![services.to_owned()];
     Ok(settings)

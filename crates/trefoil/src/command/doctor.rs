@@ -239,6 +239,10 @@ fn lock(data: &Path) -> Check {
 fn ports(settings: &Settings, running: bool) -> Vec<Check> {
     let amqp = &settings.amqp;
     let mut wanted = vec![("http.listen", settings.http_listen)];
+    if settings.thrift.enabled {
+        let addresses = settings.thrift.listen.iter();
+        wanted.extend(addresses.map(|address| ("thrift.listen", *address)));
+    }
     if amqp.enabled {
         for (key, addresses) in [
             ("amqp.listen", &amqp.listen),

@@ -55,6 +55,7 @@ fn announce(ui: &Ui, settings: &Settings, platform: &Platform) -> anyhow::Result
     if ui.json {
         return ui.json_line(&serde_json::json!({
             "http": platform.url(),
+            "thrift": platform.thrift_addresses().next(),
             "amqp": platform.amqp_urls().next(),
             "amqps": platform.amqps_urls().next(),
             "management": platform.management_urls().next(),
@@ -67,6 +68,9 @@ fn announce(ui: &Ui, settings: &Settings, platform: &Platform) -> anyhow::Result
     ui.line(&format!("trefoil {} is up", env!("CARGO_PKG_VERSION")))?;
     if let Some(url) = platform.url() {
         ui.line(&format!("  http        {url}"))?;
+    }
+    for address in platform.thrift_addresses() {
+        ui.line(&format!("  thrift      {address}"))?;
     }
     for url in platform.amqp_urls().chain(platform.amqps_urls()) {
         ui.line(&format!("  amqp        {url}"))?;

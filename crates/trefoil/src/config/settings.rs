@@ -44,12 +44,33 @@ pub(crate) struct Settings {
     pub(crate) jobs_retention: Option<Duration>,
     /// `disk.free_min`, bytes.
     pub(crate) disk_free_min: u64,
+    /// `thrift.…`.
+    pub(crate) thrift: ThriftSettings,
     /// `amqp.…` and `management.…`.
     pub(crate) amqp: AmqpSettings,
     /// `log.format`.
     pub(crate) log_format: LogFormat,
     /// `log.filter`.
     pub(crate) log_filter: String,
+}
+
+/// What can be configured of the Thrift endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ThriftSettings {
+    /// `thrift.enabled`.
+    pub(crate) enabled: bool,
+    /// `thrift.listen`.
+    pub(crate) listen: Vec<SocketAddr>,
+    /// `thrift.threads`.
+    pub(crate) threads: u64,
+    /// `thrift.connections_max`.
+    pub(crate) connections_max: u64,
+    /// `thrift.call_timeout`.
+    pub(crate) call_timeout: Duration,
+    /// `thrift.message_max`, bytes.
+    pub(crate) message_max: u64,
+    /// `thrift.frame_max`, bytes.
+    pub(crate) frame_max: u64,
 }
 
 /// What can be configured of the broker.
@@ -135,9 +156,24 @@ impl Settings {
             jobs_batch_max: take!(entries, "jobs.batch_max", Count),
             jobs_retention: take!(entries, "jobs.retention", OptionalDuration),
             disk_free_min: take!(entries, "disk.free_min", Size),
+            thrift: ThriftSettings::from_entries(entries),
             amqp: AmqpSettings::from_entries(entries),
             log_format: take!(entries, "log.format", LogFormat),
             log_filter: take!(entries, "log.filter", LogFilter),
+        }
+    }
+}
+
+impl ThriftSettings {
+    fn from_entries(entries: &[Entry]) -> ThriftSettings {
+        ThriftSettings {
+            enabled: take!(entries, "thrift.enabled", Bool),
+            listen: take!(entries, "thrift.listen", Addresses),
+            threads: take!(entries, "thrift.threads", Count),
+            connections_max: take!(entries, "thrift.connections_max", Count),
+            call_timeout: take!(entries, "thrift.call_timeout", Duration),
+            message_max: take!(entries, "thrift.message_max", Size),
+            frame_max: take!(entries, "thrift.frame_max", Size),
         }
     }
 }
@@ -180,6 +216,10 @@ pub(crate) fn check(entries: &[Entry], errors: &mut Vec<ConfigError>) {
         (
             "http.listen",
             "there is no authentication: anyone who connects could run programs here",
+        ),
+        (
+            "thrift.listen",
+            "there is no authentication: anyone who connects could call services here",
         ),
         (
             "amqp.listen",

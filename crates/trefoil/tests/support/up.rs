@@ -13,6 +13,7 @@ pub(crate) fn up(data: &Path, services: Option<&Path>, arguments: &[&str]) -> (C
     let mut command = Command::new(env!("CARGO_BIN_EXE_trefoil"));
     command
         .args(["up", "--json", "--http-listen", "127.0.0.1:0"])
+        .args(["--thrift-listen", "127.0.0.1:0"])
         .args(["--amqp-listen", "127.0.0.1:0"])
         .args(["--management-listen", "127.0.0.1:0"])
         .args(arguments)

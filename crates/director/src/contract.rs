@@ -1,0 +1,246 @@
+//! The contract of a service: what can be called, and by which names.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use trefoil_thrift::{
+    idl::Severity,
+    model::{Contract, load},
+    schema,
+};
+
+use semver::Version;
+
+use crate::{key::ServiceKey, metadata::Metadata, problem::Problem};
+
+/// The file that is a service's contract, beside `metadata.yml` or instead of it.
+pub const CONTRACT_FILE: &str = "contract.thrift";
+
+/// A checked contract.
+#[derive(Debug, Clone)]
+pub struct ServiceContract {
+    contract: Contract,
+    /// Methods of its own services by name; of two services with the same, none.
+    methods: BTreeMap<String, Option<MethodRef>>,
+}
+
+/// A method of a contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MethodRef {
+    /// The service that has it, by itself or by inheritance.
+    pub service: schema::ServiceId,
+    /// Its place among the methods of the service.
+    pub index: u32,
+}
+
+/// Why a contract has no such method.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MethodError {
+    /// There is no service with the name.
+    #[error("the contract has no service `{0}`")]
+    UnknownService(String),
+    /// There is no method with the name.
+    #[error("the contract has no method `{0}`")]
+    UnknownMethod(String),
+    /// More than one of its services has it.
+    #[error(
+        "more than one service of the contract has a method `{0}`: put the service before it, as `Service.{0}`"
+    )]
+    Ambiguous(String),
+}
+
+impl ServiceContract {
+    /// Reads the contract whose own file is `root`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it.
+    pub fn load(
+        root: &str,
+        files: &BTreeMap<String, Vec<u8>>,
+    ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let loaded = load(root, files, &[]);
+        let problems: Vec<Problem> = loaded
+            .diagnostics
+            .iter()
+            .map(|found| {
+                let place = found.primary.span;
+                let source = found.primary.source;
+                let label = &loaded.sources.file(source).label;
+                let (line, column) = loaded.sources.line_column(source, place.start);
+                let at = (line as u32, column as u32);
+                let problem = match found.severity {
+                    Severity::Error => Problem::error(label, at, "", found.message.clone()),
+                    Severity::Warning => Problem::warning(label, at, "", found.message.clone()),
+                };
+                match &found.help {
+                    Some(help) => problem.with_hint(help.clone()),
+                    None => problem,
+                }
+            })
+            .collect();
+        match loaded.contract {
+            Some(contract) => Ok((Self::new(contract), problems)),
+            None => Err(problems),
+        }
+    }
+
+    /// Of a contract that was made otherwise.
+    #[must_use]
+    pub fn new(contract: Contract) -> Self {
+        let mut methods = BTreeMap::new();
+        for (service, found) in contract.schema.services() {
+            if !found.is_own {
+                continue;
+            }
+            for (index, method) in found.methods.iter().enumerate() {
+                let this = MethodRef {
+                    service,
+                    index: index as u32,
+                };
+                methods
+                    .entry(method.name.clone())
+                    .and_modify(|known| *known = None)
+                    .or_insert(Some(this));
+            }
+        }
+        Self { contract, methods }
+    }
+
+    /// The contract.
+    #[must_use]
+    pub const fn contract(&self) -> &Contract {
+        &self.contract
+    }
+
+    /// What it means.
+    #[must_use]
+    pub const fn schema(&self) -> &schema::Schema {
+        &self.contract.schema
+    }
+
+    /// The services that are written in its own file.
+    pub fn services(&self) -> impl Iterator<Item = (schema::ServiceId, &schema::Service)> {
+        let services = self.contract.schema.services();
+        services.filter(|(_, service)| service.is_own)
+    }
+
+    /// The names of the methods that can be called without saying of which service.
+    pub fn method_names(&self) -> impl Iterator<Item = &str> {
+        let unique = self.methods.iter().filter(|(_, method)| method.is_some());
+        unique.map(|(name, _)| name.as_str())
+    }
+
+    /// A method: `add`, or `Calculator.add`.
+    ///
+    /// # Errors
+    ///
+    /// If there is none, or more than one.
+    pub fn find(&self, name: &str) -> Result<MethodRef, MethodError> {
+        match name.rsplit_once('.') {
+            Some((service, method)) => self.find_in(service, method),
+            None => match self.methods.get(name) {
+                Some(Some(method)) => Ok(*method),
+                Some(None) => Err(MethodError::Ambiguous(name.to_owned())),
+                None => Err(MethodError::UnknownMethod(name.to_owned())),
+            },
+        }
+    }
+
+    /// A method of one of its services.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn find_in(&self, service: &str, method: &str) -> Result<MethodRef, MethodError> {
+        let (id, found) = self
+            .services()
+            .find(|(_, found)| found.name == service)
+            .ok_or_else(|| MethodError::UnknownService(service.to_owned()))?;
+        let index = found
+            .index_of_method(method.as_bytes())
+            .ok_or_else(|| MethodError::UnknownMethod(method.to_owned()))?;
+        Ok(MethodRef {
+            service: id,
+            index: index as u32,
+        })
+    }
+
+    /// A method that was found.
+    #[must_use]
+    pub fn method(&self, method: MethodRef) -> &schema::Method {
+        &self.schema().service(method.service).methods[method.index as usize]
+    }
+}
+
+/// Annotations of a service that say what a contract without `metadata.yml` is of.
+const KEY: &str = "trefoil.key";
+const VERSION: &str = "trefoil.version";
+
+impl ServiceContract {
+    /// What `metadata.yml` would say, from annotations of its services: `trefoil.key` and `trefoil.version`.
+    pub(crate) fn metadata(&self) -> Result<Metadata, Vec<Problem>> {
+        let label = &self.contract.label;
+        let annotation = |key: &str| {
+            let mut services = self.services();
+            services.find_map(|(_, service)| service.annotations.get(key)?.first().cloned())
+        };
+        let problem = |key: &str, reason: String, hint: &str| {
+            Problem::error(label, (1, 1), key, reason).with_hint(hint.to_owned())
+        };
+        let hint = "write it behind the service: service Calculator { … } (trefoil.key = \"math/calculator\", \
+                    trefoil.version = \"1.0.0\"), or put a metadata.yml beside it";
+        let mut problems = Vec::new();
+        let key = match annotation(KEY).map(|key| key.parse::<ServiceKey>()) {
+            Some(Ok(key)) => Some(key),
+            Some(Err(error)) => {
+                problems.push(problem(KEY, error.to_string(), hint));
+                None
+            }
+            None => {
+                problems.push(problem(
+                    KEY,
+                    "the contract does not say of which service it is".to_owned(),
+                    hint,
+                ));
+                None
+            }
+        };
+        let version = match annotation(VERSION).map(|version| version.parse::<Version>()) {
+            Some(Ok(version)) => Some(version),
+            Some(Err(error)) => {
+                problems.push(problem(
+                    VERSION,
+                    error.to_string(),
+                    "a version is three numbers: 1.0.0",
+                ));
+                None
+            }
+            None => {
+                problems.push(problem(
+                    VERSION,
+                    "the contract does not say of which version it is".to_owned(),
+                    hint,
+                ));
+                None
+            }
+        };
+        match (key, version) {
+            (Some(key), Some(version)) => {
+                let name = self
+                    .services()
+                    .next()
+                    .map(|(_, service)| service.name.clone());
+                let name = name.unwrap_or_else(|| key.to_string());
+                let doc = self.services().find_map(|(_, service)| service.doc.clone());
+                let description = doc
+                    .or_else(|| self.contract.doc().map(str::to_owned))
+                    .unwrap_or_else(|| name.clone());
+                Ok(Metadata::of_contract(key, version, name, description))
+            }
+            _ => Err(problems),
+        }
+    }
+}
+
+/// Contracts are shared: calls under way keep the one that they began with.
+pub type SharedContract = Arc<ServiceContract>;

@@ -1,0 +1,59 @@
+//! How other threads reach a thread that waits for sockets.
+
+use std::{
+    io,
+    sync::{Mutex, PoisonError},
+};
+
+use mio::{Registry, Token, Waker};
+
+/// The letters of one reactor. Who posts bounds how many there are.
+#[derive(Debug)]
+pub(crate) struct Mailbox<L> {
+    inner: Mutex<Inner<L>>,
+    waker: Waker,
+}
+
+#[derive(Debug)]
+struct Inner<L> {
+    letters: Vec<L>,
+    /// The reactor looks into its mailbox before it waits for anything else.
+    is_awake: bool,
+}
+
+impl<L> Mailbox<L> {
+    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        let inner = Inner {
+            letters: Vec::new(),
+            is_awake: false,
+        };
+        Ok(Self {
+            inner: Mutex::new(inner),
+            waker: Waker::new(registry, token)?,
+        })
+    }
+
+    /// Tells the reactor something. Wakes it if it sleeps, once.
+    pub(crate) fn post(&self, letter: L) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.letters.push(letter);
+        let wake = !std::mem::replace(&mut inner.is_awake, true);
+        drop(inner);
+        if wake && let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a reactor cannot be woken");
+        }
+    }
+
+    /// Takes all letters. Unless there are some, or it is `busy`, the reactor may now sleep, and is woken by the next.
+    pub(crate) fn take(&self, into: &mut Vec<L>, busy: bool) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        into.append(&mut inner.letters);
+        inner.is_awake = busy || !into.is_empty();
+    }
+
+    /// The reactor has woken up by itself.
+    pub(crate) fn stay_awake(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.is_awake = true;
+    }
+}

@@ -1,0 +1,394 @@
+//! The Thrift endpoint: one port for all protocols and transports, and the way of calls to instances.
+//!
+//! Reactor threads (`reactor`) own connections of callers and of instances, each its own; a call stays on the thread that it
+//! came in on. What they share is what names mean ([`routes`]), where instances are and which of them is next
+//! ([`trefoil_director::Instances`], behind one lock that is held for a choice), and counters.
+
+mod call;
+mod forms;
+mod metrics;
+mod probe;
+mod reactor;
+mod routes;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use mio::{Poll, net::TcpListener};
+use tokio::sync::oneshot;
+use trefoil_director::{
+    Catalog, InstanceId, Instances, NewInstance, ServiceRequest,
+    instances::{Heartbeat, InstanceKey, InstanceView, RegisterError, Registered, UnknownInstance},
+};
+use trefoil_thrift::{ApplicationError, Limits, framing::Dialect};
+
+use crate::{clock::Clock, mailbox::Mailbox};
+use call::LocalCall;
+pub use call::{Call, CallFailure, Reply};
+pub use metrics::ThriftMetrics;
+use reactor::{Letter, Reactor, Socket};
+use routes::Routes;
+pub use routes::Target;
+
+/// How the endpoint is configured. Every number has its reason in `docs/src/configuration.md`.
+#[derive(Debug, Clone)]
+pub struct ThriftConfig {
+    /// Reactor threads.
+    pub threads: usize,
+    /// Bounds of messages.
+    pub limits: Limits,
+    /// Connections of callers.
+    pub connections_max: usize,
+    /// The longest wait for a reply, in milliseconds.
+    pub call_timeout_ms: u64,
+    /// The longest wait for a connection to an instance, in milliseconds.
+    pub connect_timeout_ms: u64,
+    /// How long a connection to an instance is kept without a call, in milliseconds.
+    pub idle_ms: u64,
+    /// Connections to an instance, of each thread.
+    pub pool_max: usize,
+    /// Calls that wait for a connection to an instance, of each thread.
+    pub queue_max: usize,
+}
+
+impl Default for ThriftConfig {
+    fn default() -> Self {
+        Self {
+            threads: thread::available_parallelism().map_or(1, |count| count.get().min(4)),
+            limits: Limits::default(),
+            connections_max: 50_000,
+            call_timeout_ms: 30_000,
+            connect_timeout_ms: 1_000,
+            idle_ms: 60_000,
+            pool_max: 64,
+            queue_max: 1_000,
+        }
+    }
+}
+
+/// A connection on the port that speaks something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handed {
+    /// HTTP.
+    Http,
+    /// AMQP.
+    Amqp,
+}
+
+/// Takes connections that speak something else. Nothing was read from them.
+pub type HandOver = Box<dyn Fn(Handed, std::net::TcpStream, SocketAddr) + Send + Sync>;
+
+/// The endpoint, running. Clones are the same one.
+#[derive(Clone)]
+pub struct Thrift {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Thrift {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Thrift")
+            .field("listening", &self.shared.listening)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to get to an instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Way {
+    address: SocketAddr,
+    dialect: Dialect,
+    multiplex: Option<String>,
+    is_pipelined: bool,
+    window: usize,
+}
+
+/// What the threads share.
+struct Shared {
+    config: ThriftConfig,
+    clock: Clock,
+    mailboxes: Vec<Mailbox<Letter>>,
+    listening: Vec<SocketAddr>,
+    routes: Mutex<(Arc<Routes>, Catalog)>,
+    routes_revision: AtomicU64,
+    instances: Mutex<Instances>,
+    /// Something was registered or asked for: whoever makes checks looks again.
+    instances_changed: tokio::sync::Notify,
+    ways: Mutex<HashMap<InstanceKey, Arc<Way>>>,
+    connections: AtomicUsize,
+    next: AtomicUsize,
+    stamp: AtomicU32,
+    metrics: ThriftMetrics,
+    hand_over: HandOver,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+}
+
+impl Thrift {
+    /// Serves `listeners`, and starts checking instances on the runtime of the caller.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses threads or what they need.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime.
+    pub fn start(
+        config: ThriftConfig,
+        listeners: Vec<std::net::TcpListener>,
+        clock: Clock,
+        seed: u64,
+        hand_over: HandOver,
+    ) -> io::Result<Self> {
+        let count = config.threads.max(1);
+        let mut polls = Vec::with_capacity(count);
+        let mut mailboxes = Vec::with_capacity(count);
+        for _ in 0..count {
+            let poll = Poll::new()?;
+            mailboxes.push(Mailbox::new(poll.registry(), Reactor::wake_token())?);
+            polls.push(poll);
+        }
+        let mut listening = Vec::new();
+        let mut sockets = Vec::new();
+        for listener in listeners {
+            listener.set_nonblocking(true)?;
+            listening.push(listener.local_addr()?);
+            sockets.push(TcpListener::from_std(listener));
+        }
+        let shared = Arc::new(Shared {
+            config,
+            clock,
+            mailboxes,
+            listening,
+            routes: Mutex::default(),
+            routes_revision: AtomicU64::new(0),
+            instances: Mutex::new(Instances::new(seed)),
+            instances_changed: tokio::sync::Notify::new(),
+            ways: Mutex::default(),
+            connections: AtomicUsize::new(0),
+            next: AtomicUsize::new(0),
+            stamp: AtomicU32::new(0),
+            metrics: ThriftMetrics::default(),
+            hand_over,
+            threads: Mutex::default(),
+        });
+        let mut threads = Vec::with_capacity(count);
+        for (index, poll) in polls.into_iter().enumerate() {
+            let sockets = std::mem::take(&mut sockets);
+            let reactor = Reactor::new(index, Arc::clone(&shared), poll, sockets);
+            let run = move || {
+                if let Err(error) = reactor.run() {
+                    tracing::error!(%error, "a thread of the Thrift endpoint failed");
+                }
+            };
+            threads.push(
+                thread::Builder::new()
+                    .name(format!("thrift-{index}"))
+                    .spawn(run)?,
+            );
+        }
+        *shared.lock(&shared.threads) = threads;
+        tokio::spawn(probe::run(Arc::downgrade(&shared)));
+        Ok(Self { shared })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn listening(&self) -> &[SocketAddr] {
+        &self.shared.listening
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &ThriftMetrics {
+        &self.shared.metrics
+    }
+
+    /// The bounds of messages.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.shared.config.limits
+    }
+
+    /// From now on names mean what this catalog says. Calls under way end as they began.
+    pub fn set_catalog(&self, catalog: &Catalog) {
+        let routes = Routes::of(catalog, &mut self.shared.instances());
+        *self.shared.lock(&self.shared.routes) = (Arc::new(routes), catalog.clone());
+        self.shared.routes_revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// What a name means: `add`, `Calculator:add`, `math/calc:1.2:add`.
+    ///
+    /// # Errors
+    ///
+    /// If it means nothing, or more than one thing.
+    pub fn find(&self, name: &str) -> Result<Arc<Target>, ApplicationError> {
+        let (routes, catalog) = self.shared.routes();
+        routes.find(name, &catalog)
+    }
+
+    /// A method of a service.
+    ///
+    /// # Errors
+    ///
+    /// If there is none.
+    pub fn target(
+        &self,
+        service: &ServiceRequest,
+        method: &str,
+    ) -> Result<Arc<Target>, ApplicationError> {
+        self.find(&format!("{service}:{method}"))
+    }
+
+    /// Calls a method. Nothing comes back of a one-way method, as soon as it was sent.
+    ///
+    /// # Errors
+    ///
+    /// If there is no reply.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped, the call goes on, and nobody is told what came of it.
+    pub async fn call(&self, call: Call) -> Result<Option<Reply>, CallFailure> {
+        let (answer, answered) = oneshot::channel();
+        let at = self.shared.next.fetch_add(1, Ordering::Relaxed) % self.shared.mailboxes.len();
+        self.shared.mailboxes[at].post(Letter::Call(Box::new(LocalCall { call, answer })));
+        answered.await.unwrap_or(Err(CallFailure::Stopping))
+    }
+
+    /// Registers an instance.
+    ///
+    /// # Errors
+    ///
+    /// If its service has too many.
+    pub fn register(&self, new: NewInstance) -> Result<Registered, RegisterError> {
+        let now = self.shared.clock.steady_ms();
+        let registered = self.shared.instances().register(new, now)?;
+        // It may be elsewhere now.
+        self.shared.lock(&self.shared.ways).remove(&registered.key);
+        self.shared.instances_changed.notify_one();
+        Ok(registered)
+    }
+
+    /// An instance lives.
+    ///
+    /// # Errors
+    ///
+    /// If it is unknown.
+    pub fn renew(
+        &self,
+        id: &InstanceId,
+        heartbeat: Heartbeat,
+    ) -> Result<Option<u64>, UnknownInstance> {
+        let now = self.shared.clock.steady_ms();
+        let renewed = self.shared.instances().renew(id, heartbeat, now);
+        self.shared.instances_changed.notify_one();
+        renewed
+    }
+
+    /// An instance takes no more calls.
+    ///
+    /// # Errors
+    ///
+    /// If it is unknown.
+    pub fn drain_instance(&self, id: &InstanceId) -> Result<(), UnknownInstance> {
+        let now = self.shared.clock.steady_ms();
+        self.shared.instances().drain(id, now)
+    }
+
+    /// An instance leaves.
+    ///
+    /// # Errors
+    ///
+    /// If it is unknown.
+    pub fn deregister(&self, id: &InstanceId, reason: &str) -> Result<(), UnknownInstance> {
+        let now = self.shared.clock.steady_ms();
+        let left = self.shared.instances().deregister(id, reason, now);
+        self.shared.instances_changed.notify_one();
+        left
+    }
+
+    /// Looks at the instances.
+    pub fn instances<T>(&self, f: impl FnOnce(&Instances) -> T) -> T {
+        f(&self.shared.instances())
+    }
+
+    /// An instance.
+    #[must_use]
+    pub fn instance(&self, id: &InstanceId) -> Option<InstanceView> {
+        self.shared.instances().view(id)
+    }
+
+    /// Accepts no more, answers what was asked for at most `patience`, ends.
+    pub async fn stop(&self, patience: std::time::Duration) {
+        for mailbox in &self.shared.mailboxes {
+            mailbox.post(Letter::Drain);
+        }
+        let deadline = tokio::time::Instant::now() + patience;
+        let mut every = tokio::time::interval(std::time::Duration::from_millis(10));
+        while self.shared.connections.load(Ordering::Acquire) > 0
+            && tokio::time::Instant::now() < deadline
+        {
+            every.tick().await;
+        }
+        for mailbox in &self.shared.mailboxes {
+            mailbox.post(Letter::Stop);
+        }
+        let threads = std::mem::take(&mut *self.shared.lock(&self.shared.threads));
+        let joined = tokio::task::spawn_blocking(move || {
+            threads.into_iter().for_each(|thread| {
+                if thread.join().is_err() {
+                    tracing::error!("a thread of the Thrift endpoint panicked");
+                }
+            });
+        });
+        let _ = joined.await;
+    }
+}
+
+impl Shared {
+    #[expect(clippy::unused_self, reason = "reads as what it does")]
+    fn lock<'a, T>(&self, mutex: &'a Mutex<T>) -> MutexGuard<'a, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn instances(&self) -> MutexGuard<'_, Instances> {
+        self.lock(&self.instances)
+    }
+
+    fn routes(&self) -> (Arc<Routes>, Catalog) {
+        self.lock(&self.routes).clone()
+    }
+
+    fn way(&self, instance: InstanceKey) -> Option<Arc<Way>> {
+        self.lock(&self.ways).get(&instance).cloned()
+    }
+
+    /// Gives a new connection to the next thread.
+    fn give(&self, socket: Socket) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+        let at = self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
+        self.mailboxes[at].post(Letter::Adopt(socket));
+    }
+
+    fn forget_one(&self) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    fn next_stamp(&self) -> u32 {
+        self.stamp.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn hand_over(&self, what: Handed, socket: std::net::TcpStream, address: SocketAddr) {
+        (self.hand_over)(what, socket, address);
+    }
+}

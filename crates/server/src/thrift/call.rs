@@ -1,0 +1,118 @@
+//! Calls and replies as they are between the wires.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+use trefoil_thrift::{ApplicationError, connection::ReplyKind, framing::Protocol};
+
+use super::routes::Target;
+
+/// A call by somebody in this process.
+#[derive(Debug)]
+pub struct Call {
+    /// What is called.
+    pub target: Arc<Target>,
+    /// In what the arguments are written.
+    pub protocol: Protocol,
+    /// The struct of the arguments.
+    pub arguments: Vec<u8>,
+    /// How long the reply is waited for; the platform's limit if nothing is said, or if it is shorter.
+    pub timeout: Option<Duration>,
+}
+
+/// What came of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Whether the method answered.
+    pub kind: ReplyKind,
+    /// In what the body is written.
+    pub protocol: Protocol,
+    /// The struct of the result, or of an [`ApplicationError`].
+    pub body: Vec<u8>,
+}
+
+/// Why a call has no reply of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// No instance can be called now.
+    #[error("`{service}` cannot be called: {reason}")]
+    NoProvider {
+        /// The service.
+        service: String,
+        /// Why.
+        reason: String,
+    },
+    /// No connection came about.
+    #[error("instance `{instance}` cannot be reached: {reason}")]
+    Unreachable {
+        /// The instance.
+        instance: String,
+        /// Why.
+        reason: String,
+    },
+    /// The connection ended before the reply.
+    #[error("instance `{instance}` closed the connection before it answered")]
+    Disconnected {
+        /// The instance.
+        instance: String,
+    },
+    /// What came is no reply to the call.
+    #[error("instance `{instance}` answered what is no reply: {reason}")]
+    BadReply {
+        /// The instance.
+        instance: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The time is over.
+    #[error("no reply came within {after_ms} ms ({place})")]
+    DeadlineExceeded {
+        /// How long was waited.
+        after_ms: u64,
+        /// Where the call was.
+        place: &'static str,
+    },
+    /// The arguments are not what the contract says.
+    #[error("{0}")]
+    Malformed(String),
+    /// As many calls wait as may.
+    #[error("`{service}` has {waiting} calls that wait for a connection, which is the limit")]
+    Overloaded {
+        /// The service.
+        service: String,
+        /// How many wait.
+        waiting: usize,
+    },
+    /// The platform stops.
+    #[error("the platform stops")]
+    Stopping,
+}
+
+impl CallFailure {
+    /// As a caller over Thrift is told.
+    #[must_use]
+    pub fn to_application_error(&self) -> ApplicationError {
+        use trefoil_thrift::ApplicationErrorKind as Kind;
+        let kind = match self {
+            Self::Malformed(_) => Kind::ProtocolError,
+            Self::NoProvider { .. }
+            | Self::Unreachable { .. }
+            | Self::Disconnected { .. }
+            | Self::BadReply { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Overloaded { .. }
+            | Self::Stopping => Kind::InternalError,
+        };
+        ApplicationError::new(kind, self.to_string())
+    }
+}
+
+/// What is sent to a caller in this process: nothing if the method is one-way.
+pub(super) type Answer = Result<Option<Reply>, CallFailure>;
+
+/// A call on its way to a reactor.
+#[derive(Debug)]
+pub(super) struct LocalCall {
+    pub(super) call: Call,
+    pub(super) answer: oneshot::Sender<Answer>,
+}

@@ -1,0 +1,217 @@
+//! Checks of instances: whether one answers, and in which dialect.
+//!
+//! A check is a call of a method that no service has. Any well-formed reply with the number that was sent passes, an
+//! exception for the unknown method above all: so providers need to know nothing of it.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
+use trefoil_director::{
+    NewInstance, ThriftProtocol, ThriftTransport,
+    instances::{InstanceKey, ProbeOrder},
+};
+use trefoil_thrift::{
+    connection::{Client, ClientEvent},
+    framing::{Dialect, Protocol, Transport},
+};
+
+use super::{Shared, Way};
+
+/// What is called: a method that fb303 services have, and others do not mind.
+const METHOD: &str = "getName";
+/// Calls at a time on a connection to an instance that reads ahead.
+const WINDOW: usize = 64;
+/// How long to look for what is due at least, if nothing is said to be.
+const LOOK_MS: u64 = 1_000;
+
+/// Makes checks as they are due, until the endpoint is gone.
+pub(super) async fn run(shared: Weak<Shared>) {
+    loop {
+        let Some(alive) = shared.upgrade() else {
+            return;
+        };
+        let now = alive.clock.steady_ms();
+        let (orders, due) = {
+            let mut instances = alive.instances();
+            instances.handle_timeout(now);
+            let orders: Vec<ProbeOrder> = std::iter::from_fn(|| instances.poll_probe()).collect();
+            while let Some(event) = instances.poll_event() {
+                tracing::info!(instance = %event.id, change = ?event.what, "instance");
+            }
+            (orders, instances.poll_timeout())
+        };
+        for order in orders {
+            tokio::spawn(probe(shared.clone(), order));
+        }
+        let wait = due.map_or(LOOK_MS, |due| due.saturating_sub(now).min(LOOK_MS));
+        let until = Instant::now() + Duration::from_millis(wait);
+        tokio::select! {
+            () = sleep_until(until) => {}
+            () = alive.instances_changed.notified() => {}
+        }
+    }
+}
+
+async fn probe(shared: Weak<Shared>, order: ProbeOrder) {
+    let patience = Duration::from_millis(order.timeout_ms);
+    let Some(limits) = shared.upgrade().map(|shared| shared.config.limits) else {
+        return;
+    };
+    let known = shared
+        .upgrade()
+        .and_then(|shared| shared.way(order.key))
+        .map(|way| way.dialect);
+    let found = timeout(patience, find(&order.instance, known, limits)).await;
+    let found = found.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
+    let Some(shared) = shared.upgrade() else {
+        return;
+    };
+    if let Ok(way) = &found {
+        remember(&shared, order.key, way.clone());
+    }
+    let now = shared.clock.steady_ms();
+    let outcome = found.as_ref().map(drop).map_err(String::as_str);
+    shared.instances().handle_probe(order.key, outcome, now);
+    shared.instances_changed.notify_one();
+}
+
+fn remember(shared: &Shared, key: InstanceKey, way: Way) {
+    let mut ways = shared.lock(&shared.ways);
+    if ways.get(&key).is_none_or(|known| **known != way) {
+        ways.insert(key, Arc::new(way));
+    }
+}
+
+/// Finds a way to an instance on which it answers.
+async fn find(
+    instance: &NewInstance,
+    known: Option<Dialect>,
+    limits: trefoil_thrift::Limits,
+) -> Result<Way, String> {
+    let addresses = tokio::net::lookup_host(&*instance.address)
+        .await
+        .map_err(|error| format!("its address `{}` is unknown: {error}", instance.address))?;
+    let mut last = format!("its address `{}` has no numbers", instance.address);
+    for address in addresses {
+        for dialect in dialects(instance, known) {
+            match ask(address, dialect, instance, limits).await {
+                Ok(()) => {
+                    return Ok(Way {
+                        address,
+                        dialect,
+                        multiplex: instance.thrift.multiplex.clone(),
+                        is_pipelined: instance.thrift.is_pipelined,
+                        window: WINDOW,
+                    });
+                }
+                Err(Failed::Unreachable(reason)) => {
+                    last = reason;
+                    break;
+                }
+                Err(Failed::Misunderstood(reason)) => last = reason,
+            }
+        }
+    }
+    Err(last)
+}
+
+/// The dialects to be tried: the one that is said, the one that was found before, or all that are usual.
+fn dialects(instance: &NewInstance, known: Option<Dialect>) -> Vec<Dialect> {
+    let transport = instance.thrift.transport.map(|transport| match transport {
+        ThriftTransport::Framed => Transport::Framed,
+        // A body of HTTP is a message as it is.
+        ThriftTransport::Buffered | ThriftTransport::Http => Transport::Buffered,
+        ThriftTransport::Header => Transport::Header,
+    });
+    let protocol = instance.thrift.protocol.map(|protocol| match protocol {
+        ThriftProtocol::Binary => Protocol::Binary,
+        ThriftProtocol::Compact => Protocol::Compact,
+        ThriftProtocol::Json => Protocol::Json,
+    });
+    let fits = |dialect: &Dialect| {
+        transport.is_none_or(|wanted| wanted == dialect.transport)
+            && protocol.is_none_or(|wanted| wanted == dialect.protocol)
+    };
+    if let (Some(transport), Some(protocol)) = (transport, protocol) {
+        return vec![Dialect::new(transport, protocol)];
+    }
+    let rest = Dialect::PROBES.into_iter().filter(fits);
+    let rest = rest.filter(|dialect| Some(*dialect) != known);
+    known.into_iter().filter(fits).chain(rest).collect()
+}
+
+enum Failed {
+    /// There is no connection.
+    Unreachable(String),
+    /// There is one, but nothing that answers in this dialect.
+    Misunderstood(String),
+}
+
+/// Time for one dialect: a server that does not understand one mostly waits for more.
+const ONE: Duration = Duration::from_millis(250);
+
+async fn ask(
+    address: SocketAddr,
+    dialect: Dialect,
+    instance: &NewInstance,
+    limits: trefoil_thrift::Limits,
+) -> Result<(), Failed> {
+    let mut socket = TcpStream::connect(address)
+        .await
+        .map_err(|error| Failed::Unreachable(format!("{address}: {error}")))?;
+    let is_sure = instance.thrift.transport.is_some() && instance.thrift.protocol.is_some();
+    let patience = if is_sure {
+        Duration::from_secs(60)
+    } else {
+        ONE
+    };
+    match timeout(patience, talk(&mut socket, dialect, instance, limits)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(reason)) => Err(Failed::Misunderstood(format!("{dialect}: {reason}"))),
+        Err(_) => Err(Failed::Misunderstood(format!("{dialect}: it stays silent"))),
+    }
+}
+
+async fn talk(
+    socket: &mut TcpStream,
+    dialect: Dialect,
+    instance: &NewInstance,
+    limits: trefoil_thrift::Limits,
+) -> Result<(), String> {
+    let mut client = Client::new(dialect, instance.thrift.multiplex.as_deref(), limits);
+    let nothing: &[u8] = match dialect.protocol {
+        Protocol::Json => b"{}",
+        Protocol::Binary | Protocol::BinaryOld | Protocol::Compact => &[0],
+    };
+    client
+        .call_raw(1, METHOD, false, &[], nothing)
+        .map_err(|error| error.to_string())?;
+    let mut output = Vec::new();
+    client.take_output(&mut output);
+    let text = |error: std::io::Error| error.to_string();
+    socket.write_all(&output).await.map_err(text)?;
+    let mut input = Vec::new();
+    loop {
+        let read = socket.read_buf(&mut input).await.map_err(text)?;
+        if read == 0 {
+            return Err("it closed the connection without an answer".to_owned());
+        }
+        let mut rest = &input[..];
+        match client.poll_reply(&mut rest) {
+            Some(ClientEvent::Reply(_)) => return Ok(()),
+            Some(ClientEvent::Broken(broken)) => return Err(broken.error.to_string()),
+            None => {
+                let taken = input.len() - rest.len();
+                input.drain(..taken);
+            }
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Connections to instances, and the calls that wait for one.
+
+use std::collections::VecDeque;
+
+use trefoil_director::instances::InstanceKey;
+use trefoil_thrift::connection::{Client, ClientEvent};
+
+use super::{
+    super::{call::CallFailure, forms},
+    Reactor, link_token,
+    socket::{Read, Socket},
+};
+
+/// A connection to an instance.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) socket: Socket,
+    pub(super) instance: InstanceKey,
+    client: Client,
+    rest: Vec<u8>,
+    pub(super) is_connecting: bool,
+    /// Until when it may connect, or, if nothing waits on it, is kept.
+    until: u64,
+    pub(super) is_ready: bool,
+    pub(super) is_dirty: bool,
+}
+
+/// The connections to an instance.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    /// Those that can take another call, the last used at the end.
+    idle: Vec<usize>,
+    /// All.
+    open: usize,
+    /// Calls that wait for one.
+    queue: VecDeque<usize>,
+}
+
+impl Reactor {
+    /// Sends a call to an instance, or has it wait until it can be.
+    pub(super) fn send(&mut self, at: usize, instance: InstanceKey) {
+        let pool = self.pools.entry(instance).or_default();
+        if let Some(link) = pool.idle.pop() {
+            return self.send_on(at, link);
+        }
+        if pool.open < self.shared.config.pool_max {
+            match self.connect(instance) {
+                Ok(link) => self.send_on(at, link),
+                Err(reason) => {
+                    let instance = self.name_of(Some(instance));
+                    self.handle_lost(at, CallFailure::Unreachable { instance, reason }, false);
+                }
+            }
+            return;
+        }
+        let queue_max = self.shared.config.queue_max;
+        if pool.queue.len() >= queue_max {
+            let waiting = pool.queue.len();
+            if let Some(call) = self.calls.get(at) {
+                let service = call.target.service.to_string();
+                self.fail(at, CallFailure::Overloaded { service, waiting });
+            }
+            return;
+        }
+        pool.queue.push_back(at);
+    }
+
+    fn connect(&mut self, instance: InstanceKey) -> Result<usize, String> {
+        let way = self
+            .shared
+            .way(instance)
+            .ok_or_else(|| "its address is not known yet".to_owned())?;
+        let mut socket = Socket::connect(way.address).map_err(|error| error.to_string())?;
+        let at = self.links.next();
+        socket
+            .register(self.poll.registry(), link_token(at))
+            .map_err(|error| error.to_string())?;
+        let limits = self.shared.config.limits;
+        let window = if way.is_pipelined { way.window } else { 1 };
+        self.links.insert(Link {
+            socket,
+            instance,
+            client: Client::new(way.dialect, way.multiplex.as_deref(), limits).with_window(window),
+            rest: Vec::new(),
+            is_connecting: true,
+            until: self.now + self.shared.config.connect_timeout_ms,
+            is_ready: false,
+            is_dirty: false,
+        });
+        self.pools.entry(instance).or_default().open += 1;
+        Ok(at)
+    }
+
+    fn send_on(&mut self, at: usize, link_at: usize) {
+        let Some(link) = self.links.get(link_at) else {
+            return;
+        };
+        let Some(call) = self.calls.get(at) else {
+            return self.make_idle(link_at);
+        };
+        let target = &call.target;
+        let method = target.method();
+        let is_oneway = method.is_oneway();
+        let to = link.client.protocol();
+        let sent = if forms::same(call.protocol, to) {
+            link.client
+                .call_raw(at as u64, &method.name, is_oneway, &[], &call.arguments)
+        } else {
+            self.scratch.clear();
+            let transcoded = forms::transcode(
+                target.contract.schema(),
+                method.arguments,
+                (call.protocol, &call.arguments),
+                to,
+                &self.shared.config.limits,
+                &mut self.scratch,
+            );
+            if let Err(error) = transcoded {
+                self.fail(at, CallFailure::Malformed(error.to_string()));
+                return self.make_idle(link_at);
+            }
+            link.client
+                .call_raw(at as u64, &method.name, is_oneway, &[], &self.scratch)
+        };
+        call.link = Some(link_at);
+        if let Err(error) = sent {
+            self.fail(at, CallFailure::Malformed(error.to_string()));
+            return self.make_idle(link_at);
+        }
+        link.until = link.until.max(self.now + self.shared.config.idle_ms);
+        self.soil(link_token(link_at));
+        if is_oneway {
+            self.handle_sent(at);
+        }
+        let has_room = self
+            .links
+            .get(link_at)
+            .is_some_and(|link| link.client.has_room());
+        if has_room {
+            self.make_idle(link_at);
+        }
+    }
+
+    /// A connection can take another call: one that waits, if there is any.
+    fn make_idle(&mut self, link_at: usize) {
+        let Some(link) = self.links.get(link_at) else {
+            return;
+        };
+        if !link.client.is_reusable() {
+            return self.drop_link(link_at);
+        }
+        let instance = link.instance;
+        while let Some(call) = self
+            .pools
+            .get_mut(&instance)
+            .and_then(|pool| pool.queue.pop_front())
+        {
+            if self.waits_for(call, instance) {
+                return self.send_on(call, link_at);
+            }
+        }
+        let pool = self.pools.entry(instance).or_default();
+        if !pool.idle.contains(&link_at) {
+            pool.idle.push(link_at);
+        }
+    }
+
+    /// A place in a queue may be that of a call which is over, and its slot another's by now.
+    fn waits_for(&mut self, call: usize, instance: InstanceKey) -> bool {
+        let call = self.calls.get(call);
+        call.is_some_and(|call| call.link.is_none() && call.instance == Some(instance))
+    }
+
+    pub(super) fn read_link(&mut self, at: usize) {
+        let mut block = std::mem::take(&mut self.block);
+        self.read_link_into(at, &mut block);
+        block.resize(super::READ_MAX, 0);
+        self.block = block;
+    }
+
+    fn read_link_into(&mut self, at: usize, block: &mut Vec<u8>) {
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        link.is_ready = false;
+        let kept = link.rest.len();
+        if block.len() < kept + super::READ_MAX {
+            block.resize(kept + super::READ_MAX, 0);
+        }
+        block[..kept].copy_from_slice(&link.rest);
+        link.rest.clear();
+        let (end, over) = match link.socket.read(&mut block[kept..]) {
+            Read::Some(bytes) => {
+                if kept + bytes < block.len() {
+                    link.socket.is_readable = false;
+                }
+                (kept + bytes, None)
+            }
+            Read::Nothing => (kept, None),
+            Read::End => (kept, Some("it closed the connection".to_owned())),
+            Read::Broken(error) => (kept, Some(error.to_string())),
+        };
+        let mut input = &block[..end];
+        if !self.handle_replies(at, &mut input) {
+            return;
+        }
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        link.rest.extend_from_slice(input);
+        match over {
+            Some(reason) => self.lose_link(at, &reason),
+            None if link.socket.is_readable && !std::mem::replace(&mut link.is_ready, true) => {
+                self.ready.push_back(link_token(at));
+            }
+            None => {}
+        }
+    }
+
+    /// False if the connection is gone.
+    fn handle_replies(&mut self, at: usize, input: &mut &[u8]) -> bool {
+        loop {
+            let Some(link) = self.links.get(at) else {
+                return false;
+            };
+            match link.client.poll_reply(input) {
+                None => return true,
+                Some(ClientEvent::Reply(reply)) => {
+                    link.until = self.now + self.shared.config.idle_ms;
+                    let (token, kind) = (reply.token as usize, reply.kind);
+                    let answered =
+                        self.handle_reply(token, kind, reply.dialect.protocol, &reply.body);
+                    if let Err(reason) = answered {
+                        tracing::warn!(instance = ?self.links.get(at).map(|link| link.instance), reason, "a reply is not what the contract says");
+                        if let Some(link) = self.links.get(at) {
+                            link.client.retire();
+                        }
+                    }
+                    let Some(link) = self.links.get(at) else {
+                        return false;
+                    };
+                    if link.client.has_room() {
+                        self.make_idle(at);
+                    } else if !link.client.is_reusable() && link.client.waiting().next().is_none() {
+                        self.drop_link(at);
+                        return false;
+                    }
+                }
+                Some(ClientEvent::Broken(broken)) => {
+                    let reason = broken.error.to_string();
+                    let instance = Some(link.instance);
+                    let waiting: Vec<u64> = link.client.waiting().collect();
+                    self.drop_link(at);
+                    for call in waiting {
+                        let failure = CallFailure::BadReply {
+                            instance: self.name_of(instance),
+                            reason: reason.clone(),
+                        };
+                        self.handle_lost(call as usize, failure, true);
+                    }
+                    return false;
+                }
+            }
+        }
+    }
+
+    pub(super) fn flush_link(&mut self, at: usize) {
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        link.is_dirty = false;
+        if link.is_connecting {
+            return;
+        }
+        link.client.take_output(&mut link.socket.output);
+        if let Err(error) = link.socket.flush() {
+            self.lose_link(at, &error.to_string());
+        }
+    }
+
+    /// A connection broke: its calls have to go elsewhere or fail.
+    fn lose_link(&mut self, at: usize, reason: &str) {
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        let error = link.socket.take_error();
+        let reason = error.map_or_else(|| reason.to_owned(), |error| error.to_string());
+        let waiting: Vec<u64> = link.client.waiting().collect();
+        let was_sent = link.socket.written > 0;
+        let instance = link.instance;
+        self.drop_link(at);
+        for call in waiting {
+            let name = self.name_of(Some(instance));
+            let failure = if was_sent {
+                CallFailure::Disconnected { instance: name }
+            } else {
+                let reason = reason.clone();
+                CallFailure::Unreachable {
+                    instance: name,
+                    reason,
+                }
+            };
+            self.handle_lost(call as usize, failure, was_sent);
+        }
+    }
+
+    /// Nobody waits for a call on a connection any more; what comes of it cannot be told from the next reply's place.
+    pub(super) fn abandon(&mut self, link_at: usize, call: usize) {
+        if let Some(link) = self.links.get(link_at) {
+            link.client.abandon(call as u64);
+            if link.client.waiting().next().is_none() {
+                self.drop_link(link_at);
+            }
+        }
+    }
+
+    fn drop_link(&mut self, at: usize) {
+        let Some(mut link) = self.links.remove(at) else {
+            return;
+        };
+        link.socket.deregister(self.poll.registry());
+        let instance = link.instance;
+        if let Some(pool) = self.pools.get_mut(&instance) {
+            pool.idle.retain(|idle| *idle != at);
+            pool.open -= 1;
+            // A call that waits gets a connection of its own.
+            let next = pool.queue.pop_front();
+            if pool.open == 0 && next.is_none() {
+                self.pools.remove(&instance);
+            }
+            if let Some(call) = next
+                && self.waits_for(call, instance)
+            {
+                self.send(call, instance);
+            }
+        }
+    }
+
+    /// Connections that take too long to come about, and those that nobody needed for a while.
+    pub(super) fn expire_links(&mut self) {
+        for at in self.links.keys() {
+            let now = self.now;
+            let Some(link) = self.links.get(at).filter(|link| link.until <= now) else {
+                continue;
+            };
+            if link.is_connecting {
+                self.lose_link(at, "it does not answer the connection");
+            } else if link.client.waiting().next().is_none() {
+                self.drop_link(at);
+            }
+        }
+    }
+}

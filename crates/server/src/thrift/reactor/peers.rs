@@ -1,0 +1,345 @@
+//! Connections of callers.
+
+use std::sync::Arc;
+
+use trefoil_thrift::{
+    ApplicationError, ApplicationErrorKind,
+    connection::{ReplyKind, Request, Server, ServerEvent},
+    framing::{Detected, Protocol, detect},
+    schema::StructId,
+};
+
+use super::{
+    super::{
+        Handed, forms,
+        routes::{Builtin, Provider, Target},
+    },
+    Reactor,
+    calls::Origin,
+    peer_token,
+    socket::{Read, Socket},
+};
+
+/// With so much to be sent to it, a caller is not read from: it does not read either.
+const OUTPUT_MAX: usize = 1 << 20;
+/// Bytes that tell what a connection speaks.
+const DETECT: usize = 16;
+
+/// A caller's connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) socket: Socket,
+    /// Tells it from one that had its place before.
+    pub(super) stamp: u32,
+    pub(super) server: Server,
+    /// What was read and not understood yet.
+    rest: Vec<u8>,
+    /// It is known that it speaks Thrift.
+    is_thrift: bool,
+    /// It has sent its last.
+    is_ended: bool,
+    pub(super) is_ready: bool,
+    pub(super) is_dirty: bool,
+}
+
+impl Reactor {
+    pub(super) fn adopt(&mut self, mut socket: Socket) {
+        let at = self.peers.next();
+        if let Err(error) = socket.register(self.poll.registry(), peer_token(at)) {
+            tracing::warn!(%error, peer = %socket.address, "a connection was not taken");
+            self.shared.forget_one();
+            return;
+        }
+        self.peers.insert(Peer {
+            socket,
+            stamp: self.shared.next_stamp(),
+            server: Server::new(self.shared.config.limits),
+            rest: Vec::new(),
+            is_thrift: false,
+            is_ended: false,
+            is_ready: true,
+            is_dirty: false,
+        });
+        self.ready.push_back(peer_token(at));
+    }
+
+    pub(super) fn read_peer(&mut self, at: usize) {
+        let mut block = std::mem::take(&mut self.block);
+        self.read_peer_into(at, &mut block);
+        block.resize(super::READ_MAX, 0);
+        self.block = block;
+    }
+
+    fn read_peer_into(&mut self, at: usize, block: &mut Vec<u8>) {
+        let Some(peer) = self.peers.get(at) else {
+            return;
+        };
+        peer.is_ready = false;
+        if !peer.is_thrift && !self.tell_what_it_speaks(at) {
+            return;
+        }
+        let Some(peer) = self.peers.get(at) else {
+            return;
+        };
+        if peer.socket.unsent() > OUTPUT_MAX {
+            // Read again when that is sent.
+            return;
+        }
+        let kept = peer.rest.len();
+        if block.len() < kept + super::READ_MAX {
+            block.resize(kept + super::READ_MAX, 0);
+        }
+        block[..kept].copy_from_slice(&peer.rest);
+        peer.rest.clear();
+        let end = match peer.socket.read(&mut block[kept..]) {
+            Read::Some(bytes) => {
+                if kept + bytes < block.len() {
+                    // All there was; more is told of.
+                    peer.socket.is_readable = false;
+                }
+                kept + bytes
+            }
+            Read::Nothing => kept,
+            Read::End => {
+                peer.is_ended = true;
+                kept
+            }
+            Read::Broken(error) => {
+                tracing::debug!(%error, peer = %peer.socket.address, "a connection broke");
+                self.drop_peer(at);
+                return;
+            }
+        };
+        let mut input = &block[..end];
+        self.handle_input(at, &mut input);
+        let Some(peer) = self.peers.get(at) else {
+            return;
+        };
+        peer.rest.extend_from_slice(input);
+        if peer.is_ended {
+            // What it has asked is answered: it may have closed only its half.
+            peer.server.close();
+            self.soil(peer_token(at));
+        } else if peer.socket.is_readable && peer.server.wants_input() && !peer.is_ready {
+            peer.is_ready = true;
+            self.ready.push_back(peer_token(at));
+        }
+    }
+
+    /// Looks at the first bytes; true if they are Thrift.
+    fn tell_what_it_speaks(&mut self, at: usize) -> bool {
+        let Some(peer) = self.peers.get(at) else {
+            return false;
+        };
+        let mut first = [0; DETECT];
+        let bytes = match peer.socket.peek(&mut first) {
+            Read::Some(bytes) => bytes,
+            Read::Nothing => return false,
+            Read::End | Read::Broken(_) => {
+                self.drop_peer(at);
+                return false;
+            }
+        };
+        let address = peer.socket.address;
+        match detect(&first[..bytes]) {
+            Detected::Thrift(dialect) => {
+                tracing::debug!(peer = %address, %dialect, "a caller speaks Thrift");
+                peer.is_thrift = true;
+                true
+            }
+            Detected::Zlib => {
+                peer.is_thrift = true;
+                true
+            }
+            Detected::WaitForMore => {
+                // More bytes are told of, because these were looked at only.
+                false
+            }
+            Detected::Http => self.hand_over(at, Handed::Http),
+            Detected::Amqp => self.hand_over(at, Handed::Amqp),
+            Detected::Tls => {
+                tracing::warn!(peer = %address, "a caller speaks TLS, which this listener does not");
+                self.drop_peer(at);
+                false
+            }
+            Detected::Unknown(first) => {
+                tracing::warn!(peer = %address, ?first, "a caller speaks nothing known");
+                self.drop_peer(at);
+                false
+            }
+        }
+    }
+
+    /// Gives a connection to who speaks what it speaks.
+    fn hand_over(&mut self, at: usize, what: Handed) -> bool {
+        if let Some(mut peer) = self.peers.remove(at) {
+            peer.socket.deregister(self.poll.registry());
+            let address = peer.socket.address;
+            self.shared.forget_one();
+            self.shared.hand_over(what, peer.socket.into_std(), address);
+        }
+        false
+    }
+
+    fn handle_input(&mut self, at: usize, input: &mut &[u8]) {
+        loop {
+            let Some(peer) = self.peers.get(at) else {
+                return;
+            };
+            match peer.server.poll_request(input) {
+                None => return,
+                Some(ServerEvent::Request(request)) => self.handle_request(at, &request),
+                Some(ServerEvent::Violation(violation)) => {
+                    let peer = peer.socket.address;
+                    tracing::debug!(%peer, error = %violation.error, "a caller broke the protocol");
+                    self.shared.metrics.violations.inc();
+                    self.soil(peer_token(at));
+                }
+            }
+        }
+    }
+
+    fn handle_request(&mut self, at: usize, request: &Request<'_>) {
+        let found = self.routes.find(&request.header.name, &self.catalog);
+        let target = match found {
+            Ok(target) => target,
+            Err(error) => return self.refuse(at, request, &error),
+        };
+        if target.method().is_oneway() && request.id.is_some() {
+            // A client with an older contract waits for an answer that will never come.
+            let error = ApplicationError::new(
+                ApplicationErrorKind::InvalidMessageType,
+                format!("'{}' is one-way, and was called", target.method().name),
+            );
+            return self.refuse(at, request, &error);
+        }
+        match target.provider {
+            Provider::Builtin(Builtin::Echo) => self.echo(at, request, &target),
+            Provider::Instances(group) => self.call_of_peer(at, request, &target, group),
+        }
+    }
+
+    pub(super) fn refuse(&mut self, at: usize, request: &Request<'_>, error: &ApplicationError) {
+        if let Some(peer) = self.peers.get(at)
+            && let Some(id) = request.id
+        {
+            peer.server.reply_error(id, error);
+            self.soil(peer_token(at));
+        }
+    }
+
+    /// Gives the argument back.
+    fn echo(&mut self, at: usize, request: &Request<'_>, target: &Arc<Target>) {
+        self.scratch.clear();
+        let protocol = request.dialect.protocol;
+        let limits = &self.shared.config.limits;
+        let done = echo(target, protocol, &request.body, limits, &mut self.scratch);
+        if let Err(error) = done {
+            let error = ApplicationError::new(ApplicationErrorKind::ProtocolError, error);
+            return self.refuse(at, request, &error);
+        }
+        if let Some(peer) = self.peers.get(at)
+            && let Some(id) = request.id
+        {
+            self.shared.metrics.calls.inc();
+            let scratch = &self.scratch;
+            peer.server.reply_raw(id, ReplyKind::Reply, &[], scratch);
+            self.soil(peer_token(at));
+        }
+    }
+
+    /// Answers a call of a peer with a struct that is written in `protocol`.
+    pub(super) fn answer_peer(
+        &mut self,
+        origin: &Origin,
+        kind: ReplyKind,
+        (protocol, body): (Protocol, &[u8]),
+        result: Option<(&Arc<Target>, StructId)>,
+    ) -> Result<(), String> {
+        let Origin::Peer {
+            at,
+            stamp,
+            request,
+            dialect,
+        } = *origin
+        else {
+            return Ok(());
+        };
+        let limits = &self.shared.config.limits;
+        self.scratch.clear();
+        match (kind, result) {
+            (ReplyKind::Reply, Some((target, id))) => forms::transcode(
+                target.contract.schema(),
+                id,
+                (protocol, body),
+                dialect.protocol,
+                limits,
+                &mut self.scratch,
+            )
+            .map_err(|error| error.to_string())?,
+            _ => {
+                let error =
+                    forms::read_error(protocol, body, limits).map_err(|error| error.to_string())?;
+                forms::write_error(dialect.protocol, &error, &mut self.scratch);
+            }
+        }
+        if let Some(peer) = self.peers.get(at).filter(|peer| peer.stamp == stamp) {
+            peer.server.reply_raw(request, kind, &[], &self.scratch);
+            self.soil(peer_token(at));
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush_peer(&mut self, at: usize) {
+        let Some(peer) = self.peers.get(at) else {
+            return;
+        };
+        peer.is_dirty = false;
+        peer.server.take_output(&mut peer.socket.output);
+        if let Err(error) = peer.socket.flush() {
+            tracing::debug!(%error, peer = %peer.socket.address, "a connection broke");
+            self.drop_peer(at);
+            return;
+        }
+        if peer.server.is_closed() && peer.socket.unsent() == 0 {
+            self.drop_peer(at);
+            return;
+        }
+        // There may be input that had to wait for answers to be sent.
+        let waits = peer.socket.is_readable || !peer.rest.is_empty();
+        if waits
+            && peer.server.wants_input()
+            && peer.socket.unsent() <= OUTPUT_MAX
+            && !std::mem::replace(&mut peer.is_ready, true)
+        {
+            self.ready.push_back(peer_token(at));
+        }
+    }
+
+    fn drop_peer(&mut self, at: usize) {
+        if let Some(mut peer) = self.peers.remove(at) {
+            peer.socket.deregister(self.poll.registry());
+            self.shared.forget_one();
+        }
+    }
+}
+
+/// Writes the result of an echo.
+fn echo(
+    target: &Target,
+    protocol: Protocol,
+    body: &[u8],
+    limits: &trefoil_thrift::Limits,
+    out: &mut Vec<u8>,
+) -> Result<(), String> {
+    forms::check(
+        target.contract.schema(),
+        target.arguments(),
+        protocol,
+        body,
+        limits,
+    )
+    .map_err(|error| error.to_string())?;
+    forms::first_field_as_success(protocol, body, out);
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! The endpoint with real sockets.

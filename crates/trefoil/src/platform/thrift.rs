@@ -1,0 +1,92 @@
+//! The Thrift endpoint of a platform.
+
+use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+
+use anyhow::Context as _;
+use tokio::{net::TcpStream, sync::mpsc};
+use trefoil_server::{
+    amqp::Amqp,
+    clock::Clock,
+    thrift::{HandOver, Handed, Thrift, ThriftConfig},
+};
+
+use super::bind;
+use crate::config::{Settings, settings::ThriftSettings};
+
+/// Connections of HTTP that came to the Thrift port and are not served yet; more are closed.
+const HANDED_MAX: usize = 256;
+
+/// What is bound before anything is started.
+pub(super) struct Listeners(Vec<StdListener>);
+
+impl Listeners {
+    /// Takes the addresses.
+    pub(super) async fn bind(settings: &Settings) -> anyhow::Result<Self> {
+        let mut listeners = Vec::new();
+        for address in &settings.thrift.listen {
+            let listener = bind(settings, *address, "thrift.listen").await?;
+            listeners.push(listener.into_std().context("cannot use a listener")?);
+        }
+        Ok(Self(listeners))
+    }
+
+    /// Serves them. What comes back beside it are connections that speak HTTP.
+    pub(super) fn serve(
+        self,
+        settings: &ThriftSettings,
+        amqp: Option<Amqp>,
+    ) -> anyhow::Result<(Thrift, mpsc::Receiver<TcpStream>)> {
+        let (http, handed) = mpsc::channel(HANDED_MAX);
+        let seed = Clock::start().steady_ms() ^ u64::from(std::process::id()) << 32;
+        let thrift = Thrift::start(
+            config(settings),
+            self.0,
+            Clock::start(),
+            seed,
+            hand_over(http, amqp),
+        );
+        Ok((thrift.context("cannot start the Thrift endpoint")?, handed))
+    }
+}
+
+fn config(settings: &ThriftSettings) -> ThriftConfig {
+    let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let mut config = ThriftConfig {
+        threads: count(settings.threads),
+        connections_max: count(settings.connections_max),
+        call_timeout_ms: settings.call_timeout.as_millis() as u64,
+        ..ThriftConfig::default()
+    };
+    config.limits.message_max = count(settings.message_max);
+    config.limits.frame_max = count(settings.frame_max);
+    config
+}
+
+/// Gives connections to who speaks what they speak.
+fn hand_over(http: mpsc::Sender<TcpStream>, amqp: Option<Amqp>) -> HandOver {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(
+        move |what: Handed, socket: StdStream, peer: SocketAddr| match what {
+            Handed::Http => {
+                // Registering with the runtime needs to be within it.
+                let _within = runtime.enter();
+                match TcpStream::from_std(socket) {
+                    Ok(socket) => {
+                        if http.try_send(socket).is_err() {
+                            tracing::warn!(%peer, "too many connections of HTTP on the Thrift port");
+                        }
+                    }
+                    Err(error) => tracing::warn!(%error, %peer, "a connection was lost"),
+                }
+            }
+            Handed::Amqp => match &amqp {
+                Some(amqp) => {
+                    if let Err(error) = amqp.adopt(socket) {
+                        tracing::debug!(%error, %peer, "a connection was not taken");
+                    }
+                }
+                None => tracing::warn!(%peer, "a client speaks AMQP, which is not served"),
+            },
+        },
+    )
+}
