@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 
 use annotate_snippets::{
-    Annotation, AnnotationKind, Level, Renderer, Snippet, normalize_untrusted_str,
+    Annotation, AnnotationKind, Element, Level, Origin, Renderer, Snippet, normalize_untrusted_str,
 };
 
 use super::source::{SourceId, Sources, Span};
+
+/// More bytes of a file are not shown with one finding. Rendering takes time by the length of what is shown, and a file
+/// may have all its text in one line.
+const WINDOW_MAX: usize = 16 << 10;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +129,7 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> Str
         };
         let mut group = level
             .primary_title(diagnostic.message.as_str())
-            .elements(snippets(sources, diagnostic));
+            .elements(elements(sources, diagnostic));
         if let Some(help) = &diagnostic.help {
             group = group.element(Level::HELP.message(normalize_untrusted_str(help)));
         }
@@ -139,48 +143,72 @@ pub fn render(sources: &Sources, diagnostics: &[Diagnostic], color: bool) -> Str
     text
 }
 
-/// A snippet for each file that the diagnostic is about, the primary one first.
-fn snippets<'a>(
-    sources: &'a Sources,
-    diagnostic: &'a Diagnostic,
-) -> Vec<Snippet<'a, Annotation<'a>>> {
-    let mut files = vec![diagnostic.primary.source];
-    for label in &diagnostic.others {
-        if !files.contains(&label.source) {
-            files.push(label.source);
+/// What is shown of the files, the primary place first.
+fn elements<'a>(sources: &'a Sources, diagnostic: &'a Diagnostic) -> Vec<Element<'a>> {
+    let mut files: Vec<(SourceId, Vec<Place<'a>>)> = Vec::new();
+    let others = diagnostic
+        .others
+        .iter()
+        .map(|label| (AnnotationKind::Context, label));
+    for (kind, label) in
+        std::iter::once((AnnotationKind::Primary, &diagnostic.primary)).chain(others)
+    {
+        match files.iter_mut().find(|(source, _)| *source == label.source) {
+            Some((_, places)) => places.push((kind, label)),
+            None => files.push((label.source, vec![(kind, label)])),
         }
     }
-    let labels = || {
-        std::iter::once((AnnotationKind::Primary, &diagnostic.primary)).chain(
-            diagnostic
-                .others
-                .iter()
-                .map(|label| (AnnotationKind::Context, label)),
-        )
-    };
-    files
-        .into_iter()
-        .map(|source| {
-            let in_file = || labels().filter(move |(_, label)| label.source == source);
-            let all = in_file()
-                .map(|(_, label)| label.span)
-                .reduce(Span::to)
-                .unwrap_or_default();
-            // Only the lines from the first place to the last: the cost of a finding must not grow with the file.
-            let window = sources.lines_of(source, all);
-            Snippet::source(&sources.file(source).text[window.bytes.clone()])
-                .path(sources.file(source).label.as_str())
-                .line_start(window.first_line)
-                .annotations(in_file().map(|(kind, label)| {
-                    let shift =
-                        |offset: u32| (offset as usize).min(window.bytes.end) - window.bytes.start;
-                    let annotation = kind.span(shift(label.span.start)..shift(label.span.end));
-                    if label.text.is_empty() {
-                        annotation
-                    } else {
-                        annotation.label(label.text.as_str())
-                    }
-                }))
-        })
-        .collect()
+    let mut elements = Vec::new();
+    for (source, places) in &files {
+        match snippet(sources, *source, places) {
+            Some(snippet) => elements.push(snippet.into()),
+            // Far apart: each on its own, without its line if that is very long.
+            None => elements.extend(places.iter().map(|place| {
+                snippet(sources, *source, std::slice::from_ref(place)).map_or_else(
+                    || {
+                        let (line, column) = sources.line_column(*source, place.1.span.start);
+                        let path = sources.file(*source).label.as_str();
+                        Origin::path(path).line(line).char_column(column).into()
+                    },
+                    Element::from,
+                )
+            })),
+        }
+    }
+    elements
+}
+
+/// What a label is to the finding.
+type Place<'a> = (AnnotationKind, &'a Label);
+
+/// The lines from the first place to the last; `None` if they are too long to be shown.
+fn snippet<'a>(
+    sources: &'a Sources,
+    source: SourceId,
+    places: &[Place<'a>],
+) -> Option<Snippet<'a, Annotation<'a>>> {
+    let all = places
+        .iter()
+        .map(|(_, label)| label.span)
+        .reduce(Span::to)?;
+    let window = sources.lines_of(source, all);
+    if window.bytes.len() > WINDOW_MAX {
+        return None;
+    }
+    let file = sources.file(source);
+    let annotations = places.iter().map(|(kind, label)| {
+        let shift = |offset: u32| (offset as usize).min(window.bytes.end) - window.bytes.start;
+        let annotation = kind.span(shift(label.span.start)..shift(label.span.end));
+        if label.text.is_empty() {
+            annotation
+        } else {
+            annotation.label(label.text.as_str())
+        }
+    });
+    Some(
+        Snippet::source(&file.text[window.bytes.clone()])
+            .path(file.label.as_str())
+            .line_start(window.first_line)
+            .annotations(annotations),
+    )
 }

@@ -4,7 +4,8 @@
 ///
 /// This is what the official compiler does, line by line, so that documentation looks the same whichever reads it.
 pub(super) fn clean(comment: &str) -> Option<String> {
-    let comment = comment.replace('\r', "");
+    // It takes a blank for the star of `*/`, which shows where a last line is otherwise empty.
+    let comment = comment.replace('\r', "") + " ";
     let mut lines: Vec<&str> = comment.split('\n').collect();
     // The end of a comment usually has a line of its own.
     if lines.last().is_some_and(|line| is_blank(line)) {
@@ -39,7 +40,7 @@ pub(super) fn clean(comment: &str) -> Option<String> {
             text.push('\n');
         }
     }
-    Some(text)
+    (!text.is_empty()).then_some(text)
 }
 
 const BLANK: [char; 2] = [' ', '\t'];

@@ -23,8 +23,10 @@ const DEPTH_MAX: u32 = 64;
 /// Beyond this a file is not looked at: offsets have 32 bits, and the largest contracts known have a few megabytes.
 const FILE_SIZE_MAX: usize = 64 << 20;
 
-/// A file with more errors than a person reads is probably of another kind.
-const ERRORS_MAX: usize = 100;
+/// A file with more errors, or more warnings, than a person reads is probably of another kind.
+const FINDINGS_MAX: usize = 100;
+
+const ANNOTATION: &str = "an annotation or `)`";
 
 /// A rule failed and has reported why.
 #[derive(Debug)]
@@ -71,19 +73,12 @@ pub fn parse(sources: &Sources, file: SourceId, diagnostics: &mut Vec<Diagnostic
     let document = parser.document();
     let mut found = parser.diagnostics;
     found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    let is_error = |diagnostic: &Diagnostic| diagnostic.severity == Severity::Error;
-    if found
-        .iter()
-        .filter(|diagnostic| is_error(diagnostic))
-        .count()
-        > ERRORS_MAX
-    {
-        let mut errors = 0;
-        found.retain(|diagnostic| {
-            errors += usize::from(is_error(diagnostic));
-            errors <= ERRORS_MAX
-        });
-    }
+    let mut counts = [0; 2];
+    found.retain(|diagnostic| {
+        let count = &mut counts[usize::from(diagnostic.severity == Severity::Error)];
+        *count += 1;
+        *count <= FINDINGS_MAX
+    });
     diagnostics.append(&mut found);
     document
 }
@@ -289,8 +284,8 @@ impl Parser<'_> {
         let Some(open) = self.eat(TokenKind::OpenParen) else {
             return Vec::new();
         };
-        self.list(open, TokenKind::CloseParen, "an annotation", |parser| {
-            let key = parser.identifier("an annotation")?;
+        self.list(open, TokenKind::CloseParen, ANNOTATION, |parser| {
+            let key = parser.identifier(ANNOTATION)?;
             let value = match parser.eat(TokenKind::Equal) {
                 Some(_) => Some(parser.literal("the annotation's value, a string")?),
                 None => None,

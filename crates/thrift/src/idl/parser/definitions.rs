@@ -6,6 +6,9 @@ use crate::idl::ast::{
     Typedef, Xsd,
 };
 
+const VALUE: &str = "the name of a value or `}`";
+const FUNCTION: &str = "a function or `}`";
+
 impl Parser<'_> {
     /// The definition that the keyword begins. `None` if it was skipped.
     pub(super) fn definition(&mut self, keyword: Keyword) -> Parsed<Option<Definition>> {
@@ -52,7 +55,7 @@ impl Parser<'_> {
         let ty = self.type_ref("the type of the constant")?;
         let name = self.simple_name("the name of the constant")?;
         self.expect(TokenKind::Equal, "`=` and the constant's value")?;
-        let value = self.const_value()?;
+        let value = self.const_value("a value")?;
         let span = self.span_since(start);
         self.separator();
         Ok(Const {
@@ -67,7 +70,7 @@ impl Parser<'_> {
     fn enumeration(&mut self, doc: Option<String>, start: Span) -> Parsed<Enum> {
         let name = self.type_name("the name of the enumeration")?;
         let open = self.expect(TokenKind::OpenBrace, "`{`")?;
-        let values = self.list(open, TokenKind::CloseBrace, "a value", Self::enum_value);
+        let values = self.list(open, TokenKind::CloseBrace, VALUE, Self::enum_value);
         let annotations = self.annotations();
         Ok(Enum {
             doc,
@@ -81,7 +84,7 @@ impl Parser<'_> {
     fn enum_value(&mut self) -> Parsed<EnumValue> {
         let doc = self.take_doc();
         self.structured_annotations();
-        let name = self.identifier("the name of a value")?;
+        let name = self.identifier(VALUE)?;
         self.check_reserved(&name);
         let number = match self.eat(TokenKind::Equal) {
             Some(_) => {
@@ -112,7 +115,7 @@ impl Parser<'_> {
         })?;
         let is_xsd_all = kind != StructKind::Exception && self.eat_keyword(Keyword::XsdAll);
         let open = self.expect(TokenKind::OpenBrace, "`{`")?;
-        let fields = self.list(open, TokenKind::CloseBrace, "a field", Self::field);
+        let fields = self.fields(open, TokenKind::CloseBrace, "a field or `}`");
         let annotations = self.annotations();
         Ok(Struct {
             doc,
@@ -125,7 +128,11 @@ impl Parser<'_> {
         })
     }
 
-    fn field(&mut self) -> Parsed<Field> {
+    fn fields(&mut self, open: Span, close: TokenKind, what: &str) -> Vec<Field> {
+        self.list(open, close, what, |parser| parser.field(what))
+    }
+
+    fn field(&mut self, what: &str) -> Parsed<Field> {
         let doc = self.take_doc();
         self.structured_annotations();
         let start = self.peek().span;
@@ -145,15 +152,11 @@ impl Parser<'_> {
             Requiredness::Default
         };
         let is_bare = id.is_none() && requiredness == Requiredness::Default;
-        let ty = self.type_ref(if is_bare {
-            "a field"
-        } else {
-            "the type of the field"
-        })?;
+        let ty = self.type_ref(if is_bare { what } else { "a type" })?;
         let is_reference = self.eat(TokenKind::Ampersand).is_some();
         let name = self.field_name()?;
         let default = match self.eat(TokenKind::Equal) {
-            Some(_) => Some(self.const_value()?),
+            Some(_) => Some(self.const_value("a value")?),
             None => None,
         };
         let xsd = self.xsd()?;
@@ -179,7 +182,7 @@ impl Parser<'_> {
             let open = self.expect(TokenKind::OpenBrace, "`{`")?;
             let what = "attributes";
             Some(self.nested(what, |parser| {
-                Ok(parser.list(open, TokenKind::CloseBrace, "an attribute", Self::field))
+                Ok(parser.fields(open, TokenKind::CloseBrace, "an attribute or `}`"))
             })?)
         } else {
             None
@@ -198,7 +201,7 @@ impl Parser<'_> {
             false => None,
         };
         let open = self.expect(TokenKind::OpenBrace, "`{`")?;
-        let functions = self.list(open, TokenKind::CloseBrace, "a function", Self::function);
+        let functions = self.list(open, TokenKind::CloseBrace, FUNCTION, Self::function);
         let functions = functions.into_iter().flatten().collect();
         let annotations = self.annotations();
         Ok(Service {
@@ -234,17 +237,17 @@ impl Parser<'_> {
             let what = if is_oneway {
                 "`void` or a type"
             } else {
-                "a function"
+                FUNCTION
             };
             Some(self.type_ref(what)?)
         };
         self.other_dialect_streams()?;
         let name = self.simple_name("the name of the function")?;
         let open = self.expect(TokenKind::OpenParen, "`(` and the function's arguments")?;
-        let arguments = self.list(open, TokenKind::CloseParen, "an argument", Self::field);
+        let arguments = self.fields(open, TokenKind::CloseParen, "an argument or `)`");
         let throws = if self.eat_keyword(Keyword::Throws) {
             let open = self.expect(TokenKind::OpenParen, "`(` and the exceptions")?;
-            self.list(open, TokenKind::CloseParen, "an exception", Self::field)
+            self.fields(open, TokenKind::CloseParen, "an exception or `)`")
         } else {
             Vec::new()
         };

@@ -13,7 +13,7 @@ impl Parser<'_> {
         self.reported.push(form);
         let diagnostic = self.error(
             span,
-            format!("{form} of fbthrift, which is another dialect of Thrift"),
+            format!("{form} to fbthrift, another dialect of Thrift"),
         );
         diagnostic.primary.text = "not part of Apache Thrift".into();
         Some(diagnostic)
@@ -25,7 +25,7 @@ impl Parser<'_> {
             if self.is_at(TokenKind::Identifier) {
                 self.bump();
             }
-            self.refuse(self.span_since(at), "structured annotations are");
+            self.refuse(self.span_since(at), "structured annotations belong");
             self.skip_group(TokenKind::OpenBrace, TokenKind::CloseBrace);
         }
     }
@@ -35,9 +35,9 @@ impl Parser<'_> {
         let token = self.peek();
         let (form, next) = match (self.text_of(token.span), self.token(1).kind) {
             ("package", next @ (TokenKind::Literal | TokenKind::Identifier)) => {
-                ("a package is", next)
+                ("packages belong", next)
             }
-            ("interaction", next @ TokenKind::Identifier) => ("interactions are", next),
+            ("interaction", next @ TokenKind::Identifier) => ("interactions belong", next),
             _ => return false,
         };
         self.refuse(token.span, form);
@@ -57,13 +57,13 @@ impl Parser<'_> {
         }
         match (self.text_of(token.span), self.token(1).kind) {
             ("performs", TokenKind::Identifier) => {
-                self.refuse(token.span, "interactions are");
+                self.refuse(token.span, "interactions belong");
                 self.bump();
                 self.bump();
                 true
             }
             ("readonly" | "idempotent", TokenKind::Identifier | TokenKind::Keyword(_)) => {
-                self.refuse(token.span, "qualifiers of functions are");
+                self.refuse(token.span, "qualifiers of functions belong");
                 self.bump();
                 false
             }
@@ -91,7 +91,7 @@ impl Parser<'_> {
     pub(super) fn other_dialect_type(&mut self) -> Parsed<Option<TypeKind>> {
         let span = self.peek().span;
         if self.is_stream(0) {
-            self.refuse(span, "streams are");
+            self.refuse(span, "streams belong");
             self.bump();
             return self.nested("types", |parser| {
                 parser.expect(TokenKind::Less, "`<`")?;
@@ -105,7 +105,7 @@ impl Parser<'_> {
         }
         if self.text_of(span) == "float" && !self.defines_float() {
             self.bump();
-            if let Some(diagnostic) = self.refuse(span, "`float` is a type") {
+            if let Some(diagnostic) = self.refuse(span, "`float` belongs") {
                 diagnostic.help = Some("Apache Thrift has `double`".into());
             }
             return Ok(Some(TypeKind::Base(BaseType::Double)));

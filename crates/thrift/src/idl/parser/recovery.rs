@@ -1,10 +1,10 @@
 //! Lists, and what to skip when an item of one is broken.
 
-use super::{Broken, Parsed, Parser, Span, Token, TokenKind};
+use super::{Broken, Label, Parsed, Parser, Span, Token, TokenKind};
 
 impl Parser<'_> {
-    /// Items up to `close`, each with an optional separator behind it. `open` is already eaten; a list that is not closed
-    /// ends where something begins that cannot be in it.
+    /// Items up to `close`, each with an optional separator behind it; `what` names both. `open` is already eaten; a list
+    /// that is not closed ends where something begins that cannot be in it.
     pub(super) fn list<T>(
         &mut self,
         open: Span,
@@ -23,7 +23,7 @@ impl Parser<'_> {
             let is_definition = self.is_at_definition();
             if is_definition || matches!(token.kind, TokenKind::End | TokenKind::CloseBrace) {
                 if !is_broken {
-                    self.unclosed(open, close, what);
+                    self.unclosed(open, what);
                 }
                 if is_definition && close == TokenKind::CloseBrace {
                     self.unclosed += 1;
@@ -37,6 +37,14 @@ impl Parser<'_> {
                     self.separator();
                 }
                 Err(Broken) => {
+                    // Something in another line that cannot be an item: perhaps the list should have ended before it.
+                    let between = open.end as usize..token.span.start as usize;
+                    if !is_broken && self.at == start && self.text[between].contains('\n') {
+                        let other = self.open_bracket(open);
+                        if let Some(diagnostic) = self.diagnostics.last_mut() {
+                            diagnostic.others.push(other);
+                        }
+                    }
                     is_broken = true;
                     self.recover_item(start);
                 }
@@ -44,19 +52,18 @@ impl Parser<'_> {
         }
     }
 
-    fn unclosed(&mut self, open: Span, close: TokenKind, what: &str) {
-        let (opened, closer) = match close {
-            TokenKind::CloseBrace => ("{", "}"),
-            TokenKind::CloseBracket => ("[", "]"),
-            _ => ("(", ")"),
-        };
-        let other = self.label(open, format!("this `{opened}` is not closed"));
+    fn unclosed(&mut self, open: Span, what: &str) {
+        let other = self.open_bracket(open);
         let is_definition = self.is_at_definition();
-        let diagnostic = self.unexpected(&format!("{what} or `{closer}`"));
+        let diagnostic = self.unexpected(what);
         diagnostic.others.push(other);
         if is_definition {
             diagnostic.help = Some("definitions cannot be in one another".into());
         }
+    }
+
+    fn open_bracket(&self, open: Span) -> Label {
+        self.label(open, format!("this `{}` is not closed", self.text_of(open)))
     }
 
     /// Whether a definition begins here, and not something with a keyword for a name.

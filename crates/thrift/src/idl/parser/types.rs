@@ -3,6 +3,9 @@
 use super::{Keyword, Parsed, Parser, TokenKind, lexer};
 use crate::idl::ast::{BaseType, ConstKind, ConstValue, Literal, TypeKind, TypeRef};
 
+const VALUE: &str = "a value or `]`";
+const KEY: &str = "a key or `}`";
+
 impl Parser<'_> {
     pub(super) fn type_ref(&mut self, what: &str) -> Parsed<TypeRef> {
         let start = self.peek().span;
@@ -21,16 +24,17 @@ impl Parser<'_> {
             _ => return self.expected(what),
         };
         let mut span = self.span_since(start);
-        let open = self.peek().span;
-        let annotations = self.annotations();
+        let mut annotations = Vec::new();
+        if !matches!(kind, TypeKind::Named(_)) {
+            annotations = self.annotations();
+        } else if self.is_at(TokenKind::OpenParen) && self.token(1).kind == TokenKind::Identifier {
+            let open = self.peek().span;
+            annotations = self.annotations();
+            let message = "only base types and containers have annotations, named types do not";
+            self.error(self.span_since(open), message).help =
+                Some("annotate what is declared here, or the definition of the type".into());
+        }
         if !annotations.is_empty() {
-            if let TypeKind::Named(name) = &kind {
-                let message = format!(
-                    "`{name}` is a name, and only base types and containers have annotations"
-                );
-                self.error(self.span_since(open), message).help =
-                    Some("annotate what is declared here, or the definition of the type".into());
-            }
             span = self.span_since(start);
         }
         Ok(TypeRef {
@@ -93,7 +97,7 @@ impl Parser<'_> {
         Ok(None)
     }
 
-    pub(super) fn const_value(&mut self) -> Parsed<ConstValue> {
+    pub(super) fn const_value(&mut self, what: &str) -> Parsed<ConstValue> {
         let token = self.peek();
         let kind = match token.kind {
             TokenKind::Integer => ConstKind::Integer(self.integer("an integer")?.value),
@@ -110,8 +114,8 @@ impl Parser<'_> {
                 Ok(ConstKind::List(parser.list(
                     open,
                     TokenKind::CloseBracket,
-                    "a value",
-                    Self::const_value,
+                    VALUE,
+                    |parser| parser.const_value(VALUE),
                 )))
             })?,
             TokenKind::OpenBrace => self.nested("values", |parser| {
@@ -119,15 +123,15 @@ impl Parser<'_> {
                 Ok(ConstKind::Map(parser.list(
                     open,
                     TokenKind::CloseBrace,
-                    "a key",
+                    KEY,
                     |parser| {
-                        let key = parser.const_value()?;
+                        let key = parser.const_value(KEY)?;
                         parser.expect(TokenKind::Colon, "`:` and the value of the key")?;
-                        Ok((key, parser.const_value()?))
+                        Ok((key, parser.const_value("a value")?))
                     },
                 )))
             })?,
-            _ => return self.expected("a value"),
+            _ => return self.expected(what),
         };
         Ok(ConstValue {
             kind,
