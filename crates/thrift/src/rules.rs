@@ -315,7 +315,7 @@ fn list<T>(values: &[T], text: impl Fn(&T) -> String) -> String {
 /// All rules that a struct breaks, each with its place. The value is one that the schema allows otherwise; what is not
 /// is passed over.
 #[must_use]
-pub fn violations(schema: &Schema, id: StructId, value: &Value) -> Vec<Box<Malformed>> {
+pub fn violations(schema: &Schema, id: StructId, value: &Value) -> Vec<Malformed> {
     let structure = schema.structure(id);
     let mut found = Vec::new();
     if !structure.has_rules {
@@ -328,13 +328,17 @@ pub fn violations(schema: &Schema, id: StructId, value: &Value) -> Vec<Box<Malfo
             Some(value) => found.extend(
                 of_value(schema, field.ty, rules, value)
                     .into_iter()
-                    .map(|error| error.within(step())),
+                    .map(|error| placed(error, step())),
             ),
-            None if rules.is_some_and(Rules::is_needed) => found.push(unset().within(step())),
+            None if rules.is_some_and(Rules::is_needed) => found.push(*unset().within(step())),
             None => {}
         }
     }
     found
+}
+
+fn placed(error: Malformed, step: Step) -> Malformed {
+    *Box::new(error).within(step)
 }
 
 /// A field that must be set is not.
@@ -343,12 +347,7 @@ pub(crate) fn unset() -> Box<Malformed> {
     Malformed::new(Fault::Rule("must be set".to_owned()), 0)
 }
 
-fn of_value(
-    schema: &Schema,
-    ty: Type,
-    rules: Option<&Rules>,
-    value: &Value,
-) -> Vec<Box<Malformed>> {
+fn of_value(schema: &Schema, ty: Type, rules: Option<&Rules>, value: &Value) -> Vec<Malformed> {
     let mut found = Vec::new();
     if rules.is_some_and(Rules::is_skipped) {
         return found;
@@ -360,7 +359,7 @@ fn of_value(
             .checks
             .iter()
             .filter_map(|check| check.look(subject).err());
-        found.extend(broken.map(|words| Malformed::new(Fault::Rule(words), 0)));
+        found.extend(broken.map(|words| *Malformed::new(Fault::Rule(words), 0)));
     }
     match (ty, value) {
         (Type::Struct(id), _) => found.extend(violations(schema, id, value)),
@@ -368,16 +367,16 @@ fn of_value(
             let rules = rules.and_then(Rules::of_elements);
             for (at, element) in (0..).zip(elements) {
                 let inner = of_value(schema, schema.element(id), rules, element);
-                found.extend(inner.into_iter().map(|it| it.within(Step::Element(at))));
+                found.extend(inner.into_iter().map(|it| placed(it, Step::Element(at))));
             }
         }
         (Type::Map(id), Value::Map(entries)) => {
             let (key_type, value_type) = schema.map(id);
             for (at, (key, value)) in (0..).zip(entries) {
                 let keys = of_value(schema, key_type, rules.and_then(Rules::of_keys), key);
-                found.extend(keys.into_iter().map(|it| it.within(Step::Key(at))));
+                found.extend(keys.into_iter().map(|it| placed(it, Step::Key(at))));
                 let values = of_value(schema, value_type, rules.and_then(Rules::of_values), value);
-                found.extend(values.into_iter().map(|it| it.within(Step::Value(at))));
+                found.extend(values.into_iter().map(|it| placed(it, Step::Value(at))));
             }
         }
         _ => {}

@@ -224,15 +224,20 @@ impl Reader for BinaryReader<'_> {
         // Some writers put zeros for the types of an empty map.
         let [key, value] = self.cursor.take()?;
         let types = WireType::of(key).zip(WireType::of(value));
-        let size_min = types.map_or(0, |(key, value)| size_min(key) + size_min(value));
-        let count = self.count(size_min)?;
-        if types.is_none() && count > 0 {
-            let wrong = if WireType::of(key).is_none() {
-                key
-            } else {
-                value
-            };
-            return Err(self.cursor.fault(Fault::NoType(wrong), 6));
+        let count = self.size()?;
+        match types {
+            Some((key, value)) => {
+                self.cursor
+                    .count(count, size_min(key) + size_min(value), 4)?;
+            }
+            None if count > 0 => {
+                let wrong = match WireType::of(key) {
+                    Some(_) => value,
+                    None => key,
+                };
+                return Err(self.cursor.fault(Fault::NoType(wrong), 6));
+            }
+            None => {}
         }
         self.cursor.enter()?;
         Ok((types, count))

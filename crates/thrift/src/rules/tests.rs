@@ -84,7 +84,7 @@ fn on_every_way(schema: &Schema, id: StructId, value: &Value) -> Result<()> {
     let all = violations(schema, id, value);
     let texts = |error: &Malformed| (error.path(), error.fault.clone());
     assert_eq!(
-        all.first().map(|error| texts(error)),
+        all.first().map(texts),
         checked.as_ref().err().map(|error| texts(error))
     );
     checked
