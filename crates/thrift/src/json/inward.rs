@@ -1,6 +1,7 @@
 //! JSON → Thrift.
 
 mod containers;
+mod ruled;
 mod scalars;
 
 use super::{
@@ -12,7 +13,8 @@ use super::{
     source::{Result, Source, Text},
 };
 use crate::{
-    Limits, Schema, Type, Writer,
+    Limits, Schema, Type, Value, Writer,
+    rules::Rules,
     schema::{Bits, Field, Requiredness, Role, Struct, StructId},
 };
 
@@ -32,8 +34,10 @@ pub(super) struct Inward<'a, 'w, W> {
     bytes: Vec<u8>,
     /// Bytes that defaults may still have: `[{},{},…]` must not become any size.
     defaults_left: usize,
-    /// Whether anything is there twice is to be found out.
-    is_twice_refused: bool,
+    /// The text is read once more, for a hash of what is right anyway: nothing is looked for twice, and rules do not matter.
+    is_again: bool,
+    /// Rules do not matter: `vt.skip`.
+    are_rules_skipped: bool,
 }
 
 impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
@@ -54,13 +58,14 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             elements: Elements::default(),
             bytes: Vec::new(),
             defaults_left: limits.message_max,
-            is_twice_refused: true,
+            is_again: false,
+            are_rules_skipped: false,
         }
     }
 
     /// The whole text is a value.
     pub(super) fn whole(mut self, ty: Type) -> std::result::Result<(), JsonError> {
-        let _ = self.value(ty).and_then(|()| self.source.end());
+        let _ = self.value(ty, None).and_then(|()| self.source.end());
         gather(self.source.violations).map_or(Ok(()), Err)
     }
 
@@ -77,69 +82,81 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             elements: Elements::default(),
             bytes: Vec::new(),
             defaults_left: self.defaults_left,
-            // That was done when the value was read.
-            is_twice_refused: false,
+            is_again: true,
+            are_rules_skipped: true,
         };
-        again.value(ty).ok()?;
+        again.value(ty, None).ok()?;
         Some(hasher.finish())
     }
 
-    fn value(&mut self, ty: Type) -> Result<()> {
+    #[inline]
+    fn value(&mut self, ty: Type, rules: Option<&Rules>) -> Result<()> {
+        match rules {
+            None => self.value_without_rules(ty),
+            Some(rules) => self.value_with_rules(ty, rules),
+        }
+    }
+
+    fn value_without_rules(&mut self, ty: Type) -> Result<()> {
         match ty {
-            Type::Bool => self.bool(),
+            Type::Bool => {
+                let value = self.bool()?;
+                self.writer.bool(value);
+            }
             Type::I8 => {
                 let value = self.integer(ty, i8::MIN.into(), i8::MAX.into())?;
                 self.writer.i8(value as i8);
-                Ok(())
             }
             Type::I16 => {
                 let value = self.integer(ty, i16::MIN.into(), i16::MAX.into())?;
                 self.writer.i16(value as i16);
-                Ok(())
             }
             Type::I32 => {
                 let value = self.integer(ty, i32::MIN.into(), i32::MAX.into())?;
                 self.writer.i32(value as i32);
-                Ok(())
             }
             Type::I64 => {
                 let value = self.integer(ty, i64::MIN, i64::MAX)?;
                 self.writer.i64(value);
-                Ok(())
             }
             Type::Double => {
                 let value = self.double()?;
                 self.writer.double(value);
-                Ok(())
             }
-            Type::String => self.string(),
-            Type::Binary => self.binary(),
-            Type::Uuid => self.uuid(),
+            Type::String => {
+                let text = self.string()?;
+                self.writer.string(self.source.str_of(text));
+            }
+            Type::Binary => {
+                self.binary()?;
+                self.writer.binary(&self.bytes);
+            }
+            Type::Uuid => {
+                let value = self.uuid()?;
+                self.writer.uuid(&value);
+            }
             Type::Enum(id) => {
-                let value = self.enumeration(ty, self.schema.enumeration(id))?;
+                let value = self.enumeration(self.schema.enumeration(id))?;
                 self.writer.i32(value);
-                Ok(())
             }
-            Type::Struct(id) => self.structure(id),
-            Type::List(id) => self.list(ty, self.schema.element(id)),
-            Type::Set(id) => self.set(ty, self.schema.element(id)),
-            Type::Map(id) => self.map(ty, self.schema.map(id)),
+            Type::Struct(id) => return self.structure(id),
+            Type::List(id) => return self.list(ty, self.schema.element(id), None),
+            Type::Set(id) => return self.set(ty, self.schema.element(id), None),
+            Type::Map(id) => return self.map(ty, self.schema.map(id), None),
         }
+        Ok(())
     }
 
-    /// A value of the wrong kind. Something of the right type is written instead.
+    /// A value of the wrong kind instead of one with parts, in whose place an empty one is written.
     #[cold]
     fn wrong_type(&mut self, ty: Type) -> Result<()> {
         let name = self.schema.type_name(ty);
         let form = match ty {
-            Type::Bool | Type::I8 | Type::I16 | Type::I32 | Type::I64 => "",
-            Type::Double | Type::String => "",
-            Type::Binary => " (a string in base64)",
-            Type::Uuid => " (a string)",
-            Type::Enum(_) => " (a name or a number)",
             Type::Struct(_) => " (an object)",
             Type::List(_) | Type::Set(_) => " (an array)",
             Type::Map(_) => " (an object or an array of entries)",
+            // These say it where they are read.
+            _ => "",
         };
         self.source.wrong_type(&format!("{name}{form}"))?;
         self.anything(ty);
@@ -223,8 +240,12 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             self.source.word("null")?;
             return Ok(false);
         }
+        let rules = match &field.rules {
+            Some(rules) if !self.are_rules_skipped => Some(&**rules),
+            _ => None,
+        };
         self.writer.field_begin(field.ty.wire(), field.id);
-        self.value(field.ty)?;
+        self.value(field.ty, rules)?;
         self.writer.field_end();
         Ok(true)
     }
@@ -272,6 +293,9 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
     #[inline]
     fn end(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
         let count = set.count();
+        if structure.has_rules && !self.are_rules_skipped {
+            self.needed(structure, set, start)?;
+        }
         if structure.is_union() {
             let is_right = count == 1 || (count == 0 && self.options.is_empty_union_allowed);
             return if is_right {
@@ -307,10 +331,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
     fn missing(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
         let mut result = Ok(());
         for (at, field) in structure.fields.iter().enumerate() {
-            if structure.required.contains(at)
-                && !set.contains(at)
-                && !(field.is_hidden && field.default.is_some())
-            {
+            if structure.required.contains(at) && !set.contains(at) && default_of(field).is_none() {
                 let before = self.source.violations.len();
                 result = self.source.violation(JsonErrorKind::Missing, start);
                 self.source.within(before, &field.json_name);
@@ -323,15 +344,9 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
     /// field that is required has nothing but its default.
     fn defaults(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
         for (at, field) in structure.fields.iter().enumerate() {
-            let Some(default) = &field.default else {
-                continue;
-            };
-            let is_written = match field.requiredness {
-                Requiredness::Default => true,
-                Requiredness::Required => field.is_hidden,
-                Requiredness::Optional => false,
-            };
-            if is_written && !set.contains(at) {
+            if let Some(default) = default_of(field)
+                && !set.contains(at)
+            {
                 self.writer.field_begin(field.ty.wire(), field.id);
                 let size = write_default(self.writer, self.schema, field.ty, default);
                 self.writer.field_end();
@@ -349,5 +364,14 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             }
         }
         Ok(())
+    }
+}
+
+/// What is written for a field that is absent.
+fn default_of(field: &Field) -> Option<&Value> {
+    match field.requiredness {
+        Requiredness::Default => field.default.as_ref(),
+        Requiredness::Required if field.is_hidden => field.default.as_ref(),
+        Requiredness::Required | Requiredness::Optional => None,
     }
 }

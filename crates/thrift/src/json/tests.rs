@@ -3,6 +3,7 @@
 mod inward;
 mod outward;
 mod random;
+mod ruled;
 
 use super::*;
 use crate::{

@@ -4,48 +4,60 @@ use super::{
     super::{error::JsonErrorKind, same::Place, source::Result},
     Inward,
 };
-use crate::{Type, Writer};
+use crate::{Type, Writer, rules::Rules};
 
 /// Lists of elements and maps of entries have no larger numbers of them on the wire.
 const COUNT_MAX: u32 = i32::MAX as u32;
 
+/// What the entries of a map consist of.
+struct Parts<'r> {
+    key: Type,
+    value: Type,
+    of_keys: Option<&'r Rules>,
+    of_values: Option<&'r Rules>,
+}
+
 impl<W: Writer> Inward<'_, '_, W> {
-    pub(super) fn list(&mut self, ty: Type, element: Type) -> Result<()> {
+    pub(super) fn list(&mut self, ty: Type, element: Type, rules: Option<&Rules>) -> Result<()> {
         if self.source.peek() != b'[' {
             return self.wrong_type(ty);
         }
+        let start = self.source.at;
         let open = self.writer.list_open(element.wire());
-        let count = self.array(|this, _| this.value(element))?;
+        let of_elements = rules.and_then(Rules::of_elements);
+        let count = self.array(|this, _| this.value(element, of_elements))?;
         self.writer.list_close(open, count);
-        Ok(())
+        self.look_at_count(rules, count, start)
     }
 
-    pub(super) fn set(&mut self, ty: Type, element: Type) -> Result<()> {
+    pub(super) fn set(&mut self, ty: Type, element: Type, rules: Option<&Rules>) -> Result<()> {
         if self.source.peek() != b'[' {
             return self.wrong_type(ty);
         }
+        let start = self.source.at;
         let open = self.writer.set_open(element.wire());
         let begin = self.elements.begin();
-        let count = self.array(|this, at| this.element_of_set(element, at))?;
+        let of_elements = rules.and_then(Rules::of_elements);
+        let count = self.array(|this, at| this.element_of_set(element, of_elements, at))?;
         self.writer.set_close(open, count);
         if let Some(place) = self.elements.end(begin) {
             self.is_twice("element", place, &place.index.to_string())?;
         }
-        Ok(())
+        self.look_at_count(rules, count, start)
     }
 
-    fn element_of_set(&mut self, ty: Type, at: u32) -> Result<()> {
+    fn element_of_set(&mut self, ty: Type, rules: Option<&Rules>, at: u32) -> Result<()> {
         let violations = self.source.violations.len();
         self.source.peek();
         let start = self.source.at;
-        self.value(ty)?;
+        self.value(ty, rules)?;
         self.remember(ty, at, start, violations);
         Ok(())
     }
 
     /// Keeps what tells an element or key from others, unless it is wrong anyway.
     fn remember(&mut self, ty: Type, at: u32, start: usize, violations: usize) {
-        if self.is_twice_refused
+        if !self.is_again
             && self.source.violations.len() == violations
             && let Some(hash) = self.hash_at(ty, start)
         {
@@ -102,26 +114,19 @@ impl<W: Writer> Inward<'_, '_, W> {
     }
 
     /// A map: an object, or an array of entries.
-    pub(super) fn map(&mut self, ty: Type, (key, value): (Type, Type)) -> Result<()> {
-        match self.source.peek() {
-            b'{' => self.object(ty, key, value),
-            b'[' => {
-                let open = self.writer.map_open(key.wire(), value.wire());
-                let begin = self.elements.begin();
-                let count = self.array(|this, at| this.entry(key, value, at))?;
-                self.writer.map_close(open, count);
-                if let Some(place) = self.elements.end(begin) {
-                    self.is_twice("key", place, &place.index.to_string())?;
-                }
-                Ok(())
-            }
-            _ => self.wrong_type(ty),
-        }
-    }
-
-    /// A map as an object, its brace here.
-    fn object(&mut self, ty: Type, key: Type, value: Type) -> Result<()> {
-        if let Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_) = key {
+    pub(super) fn map(
+        &mut self,
+        ty: Type,
+        types: (Type, Type),
+        rules: Option<&Rules>,
+    ) -> Result<()> {
+        let (key, value) = types;
+        let is_object = match self.source.peek() {
+            b'{' => true,
+            b'[' => false,
+            _ => return self.wrong_type(ty),
+        };
+        if is_object && let Type::Struct(_) | Type::List(_) | Type::Set(_) | Type::Map(_) = key {
             // Such keys are no text.
             let name = self.schema.type_name(ty);
             self.source
@@ -129,14 +134,40 @@ impl<W: Writer> Inward<'_, '_, W> {
             self.anything(ty);
             return Ok(());
         }
-        self.source.enter()?;
-        self.source.at += 1;
+        let start = self.source.at;
         let open = self.writer.map_open(key.wire(), value.wire());
         let begin = self.elements.begin();
+        let parts = Parts {
+            key,
+            value,
+            of_keys: rules.and_then(Rules::of_keys),
+            of_values: rules.and_then(Rules::of_values),
+        };
+        let count = if is_object {
+            self.object(&parts)?
+        } else {
+            self.array(|this, at| this.entry(&parts, at))?
+        };
+        self.writer.map_close(open, count);
+        if let Some(place) = self.elements.end(begin) {
+            let step = if is_object {
+                self.string_at(place.offset as usize)
+            } else {
+                place.index.to_string()
+            };
+            self.is_twice("key", place, &step)?;
+        }
+        self.look_at_count(rules, count, start)
+    }
+
+    /// The members of an object that is a map, its brace here; how many there are.
+    fn object(&mut self, parts: &Parts<'_>) -> Result<u32> {
+        self.source.enter()?;
+        self.source.at += 1;
         let mut count = 0;
         if !self.source.takes(b'}') {
             loop {
-                self.member(key, value, count)?;
+                self.member(parts, count)?;
                 count += 1;
                 if !self.source.goes_on(b'}', "',' or '}'")? {
                     break;
@@ -144,32 +175,30 @@ impl<W: Writer> Inward<'_, '_, W> {
                 self.check_count(count)?;
             }
         }
-        self.writer.map_close(open, count);
         self.source.leave();
-        if let Some(place) = self.elements.end(begin) {
-            let name = self.string_at(place.offset as usize);
-            self.is_twice("key", place, &name)?;
-        }
-        Ok(())
+        Ok(count)
     }
 
     /// A member of an object that is a map.
     #[inline]
-    fn member(&mut self, key: Type, value: Type, at: u32) -> Result<()> {
+    fn member(&mut self, parts: &Parts<'_>, at: u32) -> Result<()> {
         if self.source.peek() != b'"' {
             return Err(self.source.expected("a key in quotes"));
         }
         let start = self.source.at;
         let before = self.source.violations.len();
         let name = self.source.string()?;
-        let result = self.key(key, name, start).and_then(|hash| {
+        let result = self.key(parts.key, name, start).and_then(|hash| {
             if let Some(hash) = hash
-                && self.is_twice_refused
+                && !self.is_again
             {
                 self.elements.add(hash, at, start);
             }
+            if let Some(rules) = parts.of_keys {
+                self.look_at_key(parts.key, rules, name, start)?;
+            }
             self.source.take(b':', "':'")?;
-            self.value(value)
+            self.value(parts.value, parts.of_values)
         });
         if self.source.violations.len() != before {
             let name = self.string_at(start);
@@ -180,11 +209,11 @@ impl<W: Writer> Inward<'_, '_, W> {
 
     /// An entry of a map, `{"key":…,"value":…}`. The key must be written first, so of one that has its value first the
     /// value is jumped over until the key is known.
-    fn entry(&mut self, key: Type, value: Type, at: u32) -> Result<()> {
+    fn entry(&mut self, parts: &Parts<'_>, at: u32) -> Result<()> {
         if self.source.peek() != b'{' {
             self.source.wrong_type("an entry (an object)")?;
-            self.anything(key);
-            self.anything(value);
+            self.anything(parts.key);
+            self.anything(parts.value);
             return Ok(());
         }
         let start = self.source.at;
@@ -200,11 +229,11 @@ impl<W: Writer> Inward<'_, '_, W> {
                 match self.source.str_of(name) {
                     "key" if key_at.is_none() => {
                         key_at = Some(here);
-                        self.key_of_entry(key, at)?;
+                        self.key_of_entry(parts, at)?;
                     }
                     "value" if value_at.is_none() && key_at.is_some() => {
                         value_at = Some(here);
-                        self.value_of_entry(value)?;
+                        self.value_of_entry(parts)?;
                     }
                     "value" if value_at.is_none() => {
                         value_at = Some(here);
@@ -221,19 +250,19 @@ impl<W: Writer> Inward<'_, '_, W> {
             }
         }
         if key_at.is_none() {
-            self.anything(key);
+            self.anything(parts.key);
         }
         match (key_at, value_at) {
             (Some(key_at), Some(value_at)) if value_at < key_at => {
                 let end = self.source.at;
                 self.source.at = value_at;
-                self.value_of_entry(value)?;
+                self.value_of_entry(parts)?;
                 self.source.at = end;
             }
             (Some(_), Some(_)) => {}
             _ => {
                 is_entry = false;
-                self.anything(value);
+                self.anything(parts.value);
             }
         }
         if is_entry {
@@ -243,21 +272,21 @@ impl<W: Writer> Inward<'_, '_, W> {
         }
     }
 
-    fn key_of_entry(&mut self, ty: Type, at: u32) -> Result<()> {
+    fn key_of_entry(&mut self, parts: &Parts<'_>, at: u32) -> Result<()> {
         let before = self.source.violations.len();
         let start = self.source.at;
-        let result = self.value(ty);
+        let result = self.value(parts.key, parts.of_keys);
         if self.source.violations.len() != before {
             self.source.within(before, "key");
         } else if result.is_ok() {
-            self.remember(ty, at, start, before);
+            self.remember(parts.key, at, start, before);
         }
         result
     }
 
-    fn value_of_entry(&mut self, ty: Type) -> Result<()> {
+    fn value_of_entry(&mut self, parts: &Parts<'_>) -> Result<()> {
         let before = self.source.violations.len();
-        let result = self.value(ty);
+        let result = self.value(parts.value, parts.of_values);
         if self.source.violations.len() != before {
             self.source.within(before, "value");
         }

@@ -32,7 +32,7 @@ fn quoted(text: &str) -> Box<str> {
 }
 
 /// The number that a text is: one of JSON, or one of the three that JSON does not have.
-fn double_of(text: &str) -> Option<f64> {
+pub(super) fn double_of(text: &str) -> Option<f64> {
     match text {
         "NaN" => return Some(f64::NAN),
         "Infinity" => return Some(f64::INFINITY),
@@ -78,17 +78,14 @@ fn decode_base64(text: &str, into: &mut Vec<u8>) -> bool {
     engine.decode_vec(text, into).is_ok()
 }
 
-impl<W: Writer> Inward<'_, '_, W> {
+impl<'a, W: Writer> Inward<'a, '_, W> {
     #[inline]
-    pub(super) fn bool(&mut self) -> Result<()> {
-        let value = match self.source.peek() {
-            b't' => true,
-            b'f' => false,
-            _ => return self.wrong_type(Type::Bool),
-        };
-        self.source.word(if value { "true" } else { "false" })?;
-        self.writer.bool(value);
-        Ok(())
+    pub(super) fn bool(&mut self) -> Result<bool> {
+        match self.source.peek() {
+            b't' => self.source.word("true").map(|()| true),
+            b'f' => self.source.word("false").map(|()| false),
+            _ => self.source.wrong_type("bool").map(|()| false),
+        }
     }
 
     /// An integer within bounds.
@@ -189,16 +186,15 @@ impl<W: Writer> Inward<'_, '_, W> {
     }
 
     #[inline]
-    pub(super) fn string(&mut self) -> Result<()> {
+    pub(super) fn string(&mut self) -> Result<Text<'a>> {
         if self.source.peek() != b'"' {
-            return self.wrong_type(Type::String);
+            self.source.wrong_type("string")?;
+            return Ok(Text::Plain(""));
         }
         let start = self.source.at;
         let text = self.source.string()?;
-        let text = self.source.str_of(text);
-        let length = text.len();
-        self.writer.string(text);
-        self.check_length(length, "a string", start)
+        self.check_length(self.source.str_of(text).len(), "a string", start)?;
+        Ok(text)
     }
 
     #[inline]
@@ -211,22 +207,24 @@ impl<W: Writer> Inward<'_, '_, W> {
         self.source.violation(kind, start)
     }
 
+    /// Binary data, which is in `bytes` then.
     pub(super) fn binary(&mut self) -> Result<()> {
+        self.bytes.clear();
         if self.source.peek() != b'"' {
-            return self.wrong_type(Type::Binary);
+            return self.source.wrong_type("binary (a string in base64)");
         }
         let start = self.source.at;
         let text = self.source.string()?;
         if !decode_base64(self.source.str_of(text), &mut self.bytes) {
             self.wrong_text(text, "base64", start)?;
         }
-        self.writer.binary(&self.bytes);
         self.check_length(self.bytes.len(), "a binary", start)
     }
 
-    pub(super) fn uuid(&mut self) -> Result<()> {
+    pub(super) fn uuid(&mut self) -> Result<[u8; 16]> {
         if self.source.peek() != b'"' {
-            return self.wrong_type(Type::Uuid);
+            self.source.wrong_type("uuid (a string)")?;
+            return Ok([0; 16]);
         }
         let start = self.source.at;
         let text = self.source.string()?;
@@ -234,13 +232,12 @@ impl<W: Writer> Inward<'_, '_, W> {
         if value.is_none() {
             self.wrong_text(text, "a uuid", start)?;
         }
-        self.writer.uuid(&value.unwrap_or_default());
-        Ok(())
+        Ok(value.unwrap_or_default())
     }
 
     /// A value of an enumeration: a name of it, or any number.
     #[inline]
-    pub(super) fn enumeration(&mut self, ty: Type, enumeration: &Enum) -> Result<i32> {
+    pub(super) fn enumeration(&mut self, enumeration: &Enum) -> Result<i32> {
         match self.source.peek() {
             b'"' => {
                 let start = self.source.at;
@@ -256,10 +253,8 @@ impl<W: Writer> Inward<'_, '_, W> {
                 Ok(number as i32)
             }
             _ => {
-                self.source.wrong_type(&format!(
-                    "{} (a name or a number)",
-                    self.schema.type_name(ty)
-                ))?;
+                let expected = format!("{} (a name or a number)", enumeration.name);
+                self.source.wrong_type(&expected)?;
                 Ok(0)
             }
         }
