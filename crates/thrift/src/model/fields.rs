@@ -291,12 +291,27 @@ impl<'a> Model<'a> {
     /// The rules of a field, from its annotations.
     fn rules(
         &mut self,
-        _unit: usize,
-        _field: &ast::Field,
-        _ty: Type,
-        _annotations: &Annotations,
+        unit: usize,
+        field: &ast::Field,
+        ty: Type,
+        annotations: &Annotations,
     ) -> Option<Rules> {
-        None
+        if annotations.is_empty() {
+            return None;
+        }
+        let parsed = Rules::parse(annotations, ty, self.builder.schema());
+        for error in parsed.errors {
+            let written = &field.annotations;
+            let written = written.iter().find(|it| it.key.text == error.annotation);
+            let span = written.map_or(field.span, |it| it.key.span);
+            let place = self.place(unit, span);
+            if error.is_unsupported {
+                self.report.warning(place, error.to_string(), "");
+            } else {
+                self.report.error(place, error.to_string(), "");
+            }
+        }
+        parsed.rules
     }
 
     /// Everything that the builder refuses was refused before; if not, the contract is refused all the same.

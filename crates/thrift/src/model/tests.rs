@@ -298,3 +298,26 @@ service D extends D {}",
         .collect();
     assert_eq!(names, [("B", 1), ("A", 2)]);
 }
+
+#[test]
+fn rules_are_read() {
+    let contract =
+        contract("struct S {1: i32 a (vt.gt = \"1\")}\nstruct T {1: list<S> s}\nstruct U {}");
+    let marked: Vec<_> = contract
+        .schema
+        .structs()
+        .map(|(_, it)| it.has_rules)
+        .collect();
+    assert_eq!(marked, [true, true, false]);
+    check(
+        "struct S {
+  1: i32 a (vt.gt = \"x\", vt.pattern = \"y\")
+  2: i32 b (vt.gt = \"$a\")
+}",
+        &[
+            "2:13: error: vt.gt: \"x\" is not an integer of 64 bits",
+            "2:26: error: vt.pattern: it is no rule for i32",
+            "3:13: warning: vt.gt: $a refers to other values, which is not supported; the rule is not checked",
+        ],
+    );
+}
