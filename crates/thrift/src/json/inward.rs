@@ -344,8 +344,8 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
     /// field that is required has nothing but its default.
     fn defaults(&mut self, structure: &Struct, set: &Bits, start: usize) -> Result<()> {
         for (at, field) in structure.fields.iter().enumerate() {
-            if let Some(default) = default_of(field)
-                && !set.contains(at)
+            if !set.contains(at)
+                && let Some(default) = default_of(field)
             {
                 self.writer.field_begin(field.ty.wire(), field.id);
                 let size = write_default(self.writer, self.schema, field.ty, default);

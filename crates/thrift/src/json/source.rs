@@ -5,6 +5,9 @@ use super::{
     scan,
 };
 
+/// Room for the first string with escapes, so that it need not grow little by little.
+const UNESCAPED_SIZE: usize = 128;
+
 /// Reading cannot go on; the violation is in the list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stop;
@@ -231,8 +234,10 @@ impl<'a> Source<'a> {
     }
 
     /// A string with an escape at `end`, or one that does not end.
+    #[inline(never)]
     fn unescape(&mut self, mut start: usize, mut end: usize) -> Result<()> {
         self.unescaped.clear();
+        self.unescaped.reserve(UNESCAPED_SIZE);
         loop {
             self.unescaped
                 .push_str(self.text.get(start..end).unwrap_or_default());
@@ -249,6 +254,10 @@ impl<'a> Source<'a> {
                 }
                 None => return Err(self.expected("the closing quote of a string")),
             }
+            // Escapes come in groups.
+            while self.here() == b'\\' {
+                self.escape()?;
+            }
             start = self.at;
             end = scan::plain_end(self.bytes, start);
         }
@@ -257,8 +266,10 @@ impl<'a> Source<'a> {
     #[inline]
     fn escape(&mut self) -> Result<()> {
         let char = match self.bytes.get(self.at + 1) {
-            Some(char @ (b'"' | b'\\' | b'/')) => char::from(*char),
             Some(b'n') => '\n',
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
             Some(b't') => '\t',
             Some(b'r') => '\r',
             Some(b'b') => '\u{8}',

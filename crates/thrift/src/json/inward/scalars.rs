@@ -70,12 +70,10 @@ fn uuid_of(text: &str) -> Option<[u8; 16]> {
 /// The bytes that a text in base64 is, in either alphabet, with or without padding.
 fn decode_base64(text: &str, into: &mut Vec<u8>) -> bool {
     into.clear();
-    let engine = if text.bytes().any(|byte| matches!(byte, b'-' | b'_')) {
-        URL_SAFE
-    } else {
-        STANDARD
-    };
-    engine.decode_vec(text, into).is_ok()
+    STANDARD.decode_vec(text, into).is_ok() || {
+        into.clear();
+        URL_SAFE.decode_vec(text, into).is_ok()
+    }
 }
 
 impl<'a, W: Writer> Inward<'a, '_, W> {
