@@ -72,6 +72,11 @@ pub(super) fn check(broker: &Broker, is_served: bool) {
         let bytes: u64 = queue.ready.iter().map(|entry| u64::from(entry.size)).sum();
         assert_eq!(queue.ready.bytes(), bytes, "bytes of {name}");
         queue.letters.iter().for_each(|letter| count(&letter.entry));
+        let letters = queue.letters.iter().map(|letter| letter.entry.size);
+        let bytes: u64 = letters.map(u64::from).sum();
+        assert_eq!(queue.letters.bytes(), bytes, "bytes of letters of {name}");
+        let listed = broker.undelivered.iter().filter(|other| **other == id);
+        assert_eq!(listed.count(), usize::from(!queue.letters.is_empty()));
         queue.ready.iter().for_each(&mut count);
         if let Some(owner) = queue.owner {
             let session = broker.clients.sessions.get(owner);

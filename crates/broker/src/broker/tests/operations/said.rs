@@ -86,8 +86,25 @@ fn of_queue(octet: u8) -> Table {
         12 => Table::new().with("x-message-ttl", "a text"),
         13 => Table::new().with("x-max-length-bytes", small * 20),
         14 => Table::new().with("x-consumer-timeout", small * 20),
+        16 => careful()
+            .with("x-dead-letter-exchange", "")
+            .with("x-dead-letter-routing-key", "q3"),
+        17 => careful()
+            .with("x-dead-letter-exchange", "x1")
+            .with("x-message-ttl", small * 5),
+        18 => careful()
+            .with("x-dead-letter-exchange", "x2")
+            .with("x-max-length", small),
         _ => Table::new(),
     }
+}
+
+/// Of a queue that loses no dead letters.
+fn careful() -> Table {
+    Table::new()
+        .with("x-queue-type", "quorum")
+        .with("x-overflow", "reject-publish")
+        .with("x-dead-letter-strategy", "at-least-once")
 }
 
 fn of_exchange(octet: u8) -> Table {
@@ -97,6 +114,8 @@ fn of_exchange(octet: u8) -> Table {
         2 => Table::new().with("hash-header", "h"),
         3..6 => Table::new().with("x-delayed-type", "direct"),
         6 => Table::new().with("x-delayed-type", "fanout"),
+        7 => Table::new().with("x-recent-history-length", i64::from(octet / 16)),
+        8 => Table::new().with("x-delayed-type", "x-recent-history"),
         _ => Table::new(),
     }
 }
