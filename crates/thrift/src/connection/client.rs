@@ -7,8 +7,8 @@ use crate::{
     ApplicationError, ApplicationErrorKind, Limits, Malformed, MessageHeader, MessageKind,
     Result as Read,
     framing::{
-        Dialect, Expect, Headers, Inbound, Outbound, Outgoing, Packet, Protocol, Unsendable, Wrap,
-        headers_fit, read_error,
+        Detected, Dialect, Expect, Headers, Inbound, Outbound, Outgoing, Packet, Protocol,
+        Transport, Unsendable, Wrap, detect, headers_fit, read_error,
     },
 };
 
@@ -236,18 +236,26 @@ impl Client {
                 *input = &[];
                 return None;
             }
+            let before = *input;
             let packet = match self.inbound.take(input, &self.limits) {
                 Ok(None) => return None,
                 Ok(Some(packet)) => packet,
-                Err(rejected) => return Some(self.lose(rejected.kind, *rejected.malformed)),
+                Err(rejected) => {
+                    return Some(self.lose(rejected.kind, &rejected.malformed, before));
+                }
             };
-            if let Some(event) = self.handle_packet(packet) {
+            if let Some(event) = self.handle_packet(packet, before) {
                 return Some(event);
             }
         }
     }
 
-    fn handle_packet<'a>(&mut self, packet: Packet<'a>) -> Option<ClientEvent<'a>> {
+    /// `input` is where the message was taken from.
+    fn handle_packet<'a>(
+        &mut self,
+        packet: Packet<'a>,
+        input: &'a [u8],
+    ) -> Option<ClientEvent<'a>> {
         let Packet {
             dialect,
             headers,
@@ -258,7 +266,8 @@ impl Client {
         let (header, body) = match opened {
             Ok(opened) => opened,
             Err(malformed) => {
-                return Some(self.lose(ApplicationErrorKind::ProtocolError, *malformed));
+                let kind = ApplicationErrorKind::ProtocolError;
+                return Some(self.lose(kind, &malformed, input));
             }
         };
         let kind = match self.match_reply(&header) {
@@ -320,9 +329,47 @@ impl Client {
         Ok(kind)
     }
 
+    /// If what cannot be read is something else that is well known, says so: the likeliest reason is a provider that was
+    /// declared to speak what it does not.
     #[cold]
-    fn lose(&mut self, kind: ApplicationErrorKind, malformed: Malformed) -> ClientEvent<'static> {
-        self.lose_with(ApplicationError::new(kind, malformed.to_string()))
+    fn other_speech(&self, input: &[u8]) -> Option<String> {
+        if self.dialect.is_zlib {
+            return None;
+        }
+        let other = match detect(input) {
+            Detected::Tls => "TLS".to_owned(),
+            Detected::Http => "HTTP".to_owned(),
+            Detected::Amqp => "AMQP".to_owned(),
+            Detected::Zlib => "zlib".to_owned(),
+            Detected::Thrift(other) if !self.understands(other) => other.to_string(),
+            Detected::Thrift(_) | Detected::WaitForMore | Detected::Unknown(_) => return None,
+        };
+        Some(format!("the peer speaks {other}, and not {}", self.dialect))
+    }
+
+    /// Whether replies in a dialect can be read: strict and old binary messages are told apart, and who waits for headers
+    /// takes frames without them.
+    fn understands(&self, other: Dialect) -> bool {
+        use Transport::{Framed, Header};
+        let strict = |dialect: Dialect| match dialect.protocol {
+            Protocol::BinaryOld => Protocol::Binary,
+            protocol => protocol,
+        };
+        let is_header_without = (self.dialect.transport, other.transport) == (Header, Framed);
+        (self.dialect.transport == other.transport || is_header_without)
+            && strict(self.dialect) == strict(other)
+    }
+
+    #[cold]
+    fn lose(
+        &mut self,
+        kind: ApplicationErrorKind,
+        malformed: &Malformed,
+        input: &[u8],
+    ) -> ClientEvent<'static> {
+        let text = self.other_speech(input);
+        let text = text.unwrap_or_else(|| malformed.to_string());
+        self.lose_with(ApplicationError::new(kind, text))
     }
 
     #[cold]

@@ -34,8 +34,9 @@ pub enum Detected<'a> {
     Unknown(&'a [u8]),
 }
 
-/// Words with which requests of HTTP begin, the space behind them counted, and the preface of HTTP/2.
-const HTTP: [&[u8]; 11] = [
+/// Words with which requests of HTTP begin, the space behind them counted, the preface of HTTP/2, and what responses
+/// begin with.
+const HTTP: [&[u8]; 12] = [
     b"GET ",
     b"POST ",
     b"PUT ",
@@ -47,6 +48,7 @@ const HTTP: [&[u8]; 11] = [
     b"CONNECT ",
     b"TRACE ",
     b"PRI * HTTP/2",
+    b"HTTP/",
 ];
 const AMQP: &[u8] = b"AMQP";
 
@@ -161,6 +163,7 @@ mod tests {
         check(b"GET /healthz HTTP/1.1\r\n", Detected::Http);
         check(b"POST / HTTP/1.1\r\n", Detected::Http);
         check(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", Detected::Http);
+        check(b"HTTP/1.1 400 Bad Request\r\n", Detected::Http);
         check(b"AMQP\0\0\x09\x01", Detected::Amqp);
         for level in [0x01, 0x5e, 0x9c, 0xda] {
             check(&[0x78, level, 0, 0], Detected::Zlib);

@@ -87,6 +87,7 @@ impl Skipper {
             }
             Protocol::Compact => self.advance_with::<compact::Compact>(input, limits)?,
             Protocol::Json => {
+                begins("json", input, |byte| byte == b'[', |_| true)?;
                 let end = self.json.advance(input, self.at, limits)?;
                 self.at = end.unwrap_or(input.len().min(limits.message_max.saturating_add(1)));
                 end
@@ -172,6 +173,25 @@ trait Walk {
     fn field(input: &[u8], at: usize, limits: &Limits) -> Result<Option<Stepped>>;
     /// A value, as an element of a container.
     fn value(input: &[u8], at: usize, wire: WireType, limits: &Limits) -> Result<Stepped>;
+}
+
+/// Whether a message begins as it must, as far as it is there.
+fn begins(
+    protocol: &'static str,
+    input: &[u8],
+    is_first: impl Fn(u8) -> bool,
+    is_second: impl Fn(u8) -> bool,
+) -> Result<()> {
+    let mut bytes = input.iter().copied();
+    if bytes.next().is_none_or(is_first) && bytes.next().is_none_or(is_second) {
+        return Ok(());
+    }
+    let mut found = [0; 4];
+    for (to, from) in found.iter_mut().zip(input) {
+        *to = *from;
+    }
+    let found = u32::from_be_bytes(found);
+    Err(Malformed::new(Fault::NoMessage { protocol, found }, 0))
 }
 
 /// A string's end.

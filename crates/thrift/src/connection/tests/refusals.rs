@@ -367,6 +367,54 @@ fn replies_that_are_none_break_a_client() {
 }
 
 #[test]
+fn a_provider_that_speaks_something_else_is_told_from_a_broken_one() {
+    let plain = || dialects().into_iter().filter(|dialect| !dialect.is_zlib);
+    let text = |dialect, answers: &[u8]| {
+        let (mut client, _) = call(dialect);
+        match answer(&mut client, answers) {
+            Some(Err(error)) => Some(error.text),
+            Some(Ok(reply)) => panic!("{dialect}: {reply:?}"),
+            None => None,
+        }
+    };
+    for declared in plain() {
+        let expected = Some(format!("the peer speaks HTTP, and not {declared}"));
+        assert_eq!(
+            text(declared, b"HTTP/1.1 400 Bad Request\r\n\r\n"),
+            expected
+        );
+        for spoken in plain() {
+            let protocol = |dialect: Dialect| match dialect.protocol {
+                Protocol::BinaryOld => Protocol::Binary,
+                protocol => protocol,
+            };
+            let transports = (declared.transport, spoken.transport);
+            let (_, mut answers) = call(spoken);
+            set_kind(spoken, &mut answers, 2);
+            // Headers say of each message what it is in.
+            let is_same = protocol(declared) == protocol(spoken) && transports.0 == transports.1;
+            let is_header = transports.0 == Transport::Header;
+            let is_without = protocol(declared) == protocol(spoken)
+                && is_header
+                && transports.1 == Transport::Framed;
+            if is_same || is_without || (is_header && transports.1 == Transport::Header) {
+                let (mut client, _) = call(declared);
+                assert!(matches!(
+                    client.poll_reply(&mut &answers[..]),
+                    Some(ClientEvent::Reply(_))
+                ));
+            } else if let Some(text) = text(declared, &answers) {
+                // What looks like a short name at first may come without an end.
+                let expected = format!("the peer speaks {spoken}, and not {declared}");
+                assert_eq!(text, expected);
+            } else {
+                assert_eq!(declared.transport, Transport::Buffered, "{spoken}");
+            }
+        }
+    }
+}
+
+#[test]
 fn an_anonymous_error_is_for_the_oldest_call() {
     // As servers send it that cannot read a call: no name, and 0.
     let dialect = Dialect::new(Transport::Framed, Protocol::Binary);

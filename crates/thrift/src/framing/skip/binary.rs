@@ -1,6 +1,6 @@
 //! Going over the binary protocol.
 
-use super::{Nest, Stepped, Walk, elements, name_end, string_end};
+use super::{Nest, Stepped, Walk, begins, elements, name_end, string_end};
 use crate::{Fault, Limits, Malformed, Result, WireType, framing::Protocol};
 
 pub(super) struct Binary;
@@ -36,6 +36,7 @@ impl Walk for Binary {
         let (at, behind) = if protocol == Protocol::BinaryOld {
             (0, 5)
         } else {
+            begins("binary", input, |byte| byte == 0x80, |byte| byte == 1)?;
             (4, 4)
         };
         let Some(bytes) = input.get(at..).and_then(<[u8]>::first_chunk) else {

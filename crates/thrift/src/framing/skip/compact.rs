@@ -1,6 +1,6 @@
 //! Going over the compact protocol.
 
-use super::{Nest, Stepped, Walk, elements, name_end, string_end};
+use super::{Nest, Stepped, Walk, begins, elements, name_end, string_end};
 use crate::{Fault, Limits, Malformed, Result, WireType, framing::Protocol};
 
 pub(super) struct Compact;
@@ -63,6 +63,7 @@ fn size(input: &[u8], at: usize) -> Result<Option<(u32, usize)>> {
 
 impl Walk for Compact {
     fn header(input: &[u8], _: Protocol, limits: &Limits) -> Result<Option<usize>> {
+        begins("compact", input, |id| id == 0x82, |byte| byte & 0x1f == 1)?;
         let Some(at) = varint_end(input, 2, 5)? else {
             return Ok(None);
         };

@@ -291,6 +291,35 @@ fn what_has_no_end_is_refused_at_once() {
 }
 
 #[test]
+fn what_does_not_begin_like_a_message_is_not_waited_for() {
+    let limits = Limits::default();
+    for protocol in PROTOCOLS {
+        for input in [
+            &b"HTTP/1.1 400 Bad Request"[..],
+            b"\x81",
+            b"\x82\x22",
+            b"\x80\x02",
+            b" [",
+        ] {
+            let fault = match Skipper::new(protocol).advance(input, &limits) {
+                Err(malformed) => malformed.fault,
+                // The length of a name begins with anything.
+                Ok(end) => {
+                    assert_eq!((protocol, end), (Protocol::BinaryOld, None));
+                    continue;
+                }
+            };
+            let is_name = protocol == Protocol::BinaryOld && input.len() > 4;
+            assert_eq!(
+                matches!(fault, Fault::NoMessage { .. }),
+                !is_name,
+                "{fault:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn depth_is_bounded() {
     let limits = Limits::default();
     let deep = Fault::TooDeep(limits.depth_max);
@@ -306,7 +335,7 @@ fn depth_is_bounded() {
     );
     assert_eq!(fault(Protocol::Compact, &limits, &compact_input), deep);
     for bracket in [b"[", b"{"] {
-        let input = bracket.repeat(1000);
+        let input = [&b"["[..], &bracket.repeat(1000)].concat();
         assert_eq!(fault(Protocol::Json, &limits, &input), deep);
     }
 
