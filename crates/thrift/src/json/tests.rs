@@ -2,6 +2,7 @@
 
 mod inward;
 mod outward;
+mod published;
 mod random;
 mod ruled;
 
