@@ -69,7 +69,7 @@ pub(crate) enum Location {
 }
 
 impl Location {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Body => "body",
             Self::Path => "path",

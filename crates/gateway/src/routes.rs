@@ -5,6 +5,7 @@ mod base64;
 pub(crate) mod call;
 pub(crate) mod events;
 pub(crate) mod files;
+pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 pub(crate) mod platform;

@@ -1,4 +1,6 @@
-//! Calls: a service's outputs for inputs, at once or later.
+//! Calls: a service's outputs for inputs, at once or later, and methods of contracts.
+
+mod contract;
 
 use std::sync::Arc;
 
@@ -49,6 +51,12 @@ async fn call(
     body: Body,
 ) -> Response {
     let answer = async {
+        if let Some((service, name)) = of_contract(&node, &path) {
+            if method != Method::POST {
+                return Ok(method_not_allowed_here(&method, "POST, OPTIONS"));
+            }
+            return contract::call(&node, &service, name, &headers, query, body).await;
+        }
         let (service, known) = resolve(&node, &path)?;
         // A repeated call is answered as it was before, even if its service is gone by now; whether it is one, is known
         // when its body was read.
@@ -65,8 +73,16 @@ async fn call(
     headers.insert(header::VARY, HeaderValue::from_static("Prefer"));
     response
         .extensions_mut()
-        .insert(Route("/v1/call/{service}/run"));
+        .insert(Route("/v1/call/{service}/{method}"));
     response
+}
+
+/// The service and the method that a path names, if the service has a contract and is not run as a job.
+fn of_contract<'p>(node: &Node, path: &'p str) -> Option<(ServiceRequest, &'p str)> {
+    let (service, method) = path.rsplit_once('/')?;
+    let request: ServiceRequest = service.parse().ok()?;
+    let found = node.services.snapshot().resolve(&request).ok()?;
+    (found.contract.is_some() && found.run.is_none()).then_some((request, method))
 }
 
 /// The service that `{key}[:{version}]/run` names, and whether there is one.

@@ -140,6 +140,12 @@ async fn one(
     query: Query,
     body: Body,
 ) -> Response {
+    if let Some((target, route)) = super::instances::Target::of(&path) {
+        let answer = super::instances::answer(&node, target, &method, &headers, query, body);
+        let mut response = answer.await.unwrap_or_else(Problem::into_response);
+        response.extensions_mut().insert(Route(route));
+        return response;
+    }
     let (target, route) = Target::of(&path);
     let request = Request {
         node: &node,
@@ -369,7 +375,7 @@ fn exact(catalog: &Catalog, text: &str) -> Result<Entry, Problem> {
     found(catalog, &text.parse()?)
 }
 
-fn found(catalog: &Catalog, id: &ServiceId) -> Result<Entry, Problem> {
+pub(super) fn found(catalog: &Catalog, id: &ServiceId) -> Result<Entry, Problem> {
     match catalog.get(id) {
         Some(entry) => Ok(entry.clone()),
         // The catalog knows what is near, or which versions there are.

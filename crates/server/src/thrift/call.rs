@@ -3,9 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
-use trefoil_thrift::{ApplicationError, connection::ReplyKind, framing::Protocol};
+use trefoil_thrift::{
+    ApplicationError, Limits, Malformed,
+    connection::ReplyKind,
+    framing::Protocol,
+    json::{JsonOptions, Outcome},
+};
 
-use super::routes::Target;
+use super::{forms, routes::Target};
 
 /// A call by somebody in this process.
 #[derive(Debug)]
@@ -29,6 +34,44 @@ pub struct Reply {
     pub protocol: Protocol,
     /// The struct of the result, or of an [`ApplicationError`].
     pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The error, if the body is one.
+    ///
+    /// # Errors
+    ///
+    /// If it is none.
+    pub fn error(&self, limits: &Limits) -> Result<ApplicationError, Box<Malformed>> {
+        forms::read_error(self.protocol, &self.body, limits)
+    }
+
+    /// Writes the result of a method of `target` as JSON behind what `out` has.
+    ///
+    /// # Errors
+    ///
+    /// If it is not what the contract says.
+    pub fn result_to_json(
+        &self,
+        target: &Target,
+        options: &JsonOptions,
+        limits: &Limits,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Box<Malformed>> {
+        let Some(result) = target.method().result else {
+            return Ok(Outcome::Void);
+        };
+        let schema = target.contract.schema();
+        forms::result_to_json(
+            schema,
+            result,
+            self.protocol,
+            &self.body,
+            limits,
+            options,
+            out,
+        )
+    }
 }
 
 /// Why a call has no reply of a provider.

@@ -3,6 +3,7 @@
 use trefoil_thrift::{
     ApplicationError, Fault, Limits, Malformed, Reader as _, Result, Schema, check_struct,
     framing::Protocol,
+    json::{self, JsonOptions, Outcome},
     protocol::{BinaryReader, BinaryWriter, CompactReader, CompactWriter, JsonReader, JsonWriter},
     schema::StructId,
     transcode_struct,
@@ -69,6 +70,21 @@ pub(super) fn transcode(
             }
         }
         ended(reader.offset(), bytes)
+    })
+}
+
+/// Writes the result of a method as JSON.
+pub(super) fn result_to_json(
+    schema: &Schema,
+    id: StructId,
+    protocol: Protocol,
+    bytes: &[u8],
+    limits: &Limits,
+    options: &JsonOptions,
+    out: &mut Vec<u8>,
+) -> Result<Outcome> {
+    with_reader!(protocol, bytes, limits, |reader| {
+        json::result_to_json(schema, id, &mut reader, options, out)
     })
 }
 
