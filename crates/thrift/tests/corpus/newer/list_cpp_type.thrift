@@ -1,0 +1,1 @@
+typedef list cpp_type "x" <i32> L

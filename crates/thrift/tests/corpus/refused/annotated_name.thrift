@@ -1,0 +1,1 @@
+struct A {} struct S { 1: A (x = "y") a }

@@ -1,0 +1,1 @@
+typedef map cpp_type x <i32, i32> M

@@ -1,0 +1,1 @@
+@a.B struct S {}

@@ -1,0 +1,1 @@
+service S { stream<i32> f() }

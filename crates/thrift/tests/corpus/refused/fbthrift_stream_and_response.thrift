@@ -1,0 +1,1 @@
+service S { i32, stream<i32> f() }

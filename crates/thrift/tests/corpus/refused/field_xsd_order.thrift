@@ -1,0 +1,1 @@
+struct S { 1: i32 a xsd_nillable xsd_optional }

@@ -1,0 +1,1 @@
+exception E {} service S { void f() throws E }

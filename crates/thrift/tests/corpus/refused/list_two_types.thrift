@@ -1,0 +1,1 @@
+typedef list<i32, i32> L

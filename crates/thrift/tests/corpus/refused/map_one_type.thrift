@@ -1,0 +1,1 @@
+typedef map<i32> M

@@ -1,0 +1,2 @@
+struct S {}
+namespace py a

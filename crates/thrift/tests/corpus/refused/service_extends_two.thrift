@@ -1,0 +1,1 @@
+service A {} service B {} service S extends A, B {}

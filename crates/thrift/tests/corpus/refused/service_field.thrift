@@ -1,0 +1,1 @@
+service S { 1: i32 a }

@@ -1,0 +1,1 @@
+typedef set<i32> cpp_type "x" S
