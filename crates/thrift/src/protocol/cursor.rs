@@ -166,7 +166,7 @@ impl<'a> Cursor<'a> {
             .map_err(|_| self.fault(Fault::NotUtf8, 0))
     }
 
-    /// The bytes after `ahead` bytes from here are gone over.
+    /// Goes over bytes that were looked at.
     #[inline]
     pub(super) fn advance(&mut self, size: usize) {
         self.rest = self.rest.get(size..).unwrap_or_default();

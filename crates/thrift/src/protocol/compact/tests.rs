@@ -1,5 +1,5 @@
 use super::*;
-use crate::MessageKind;
+use crate::{Fault, Limits, MessageHeader, MessageKind, Reader, Result, Writer};
 
 /// Reads with the default limits, or with others.
 fn reader(bytes: &[u8]) -> CompactReader<'_> {
