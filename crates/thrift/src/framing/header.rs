@@ -78,11 +78,7 @@ pub(super) fn unwrap<'a>(
             kind,
             malformed: Malformed::new(fault, offset),
             protocol,
-            wrap: Wrap {
-                // Whoever sends what is not understood may not understand it either.
-                is_zlib: false,
-                ..wrap
-            },
+            wrap,
         })
     })
 }

@@ -379,4 +379,9 @@ fn messages_are_bounded() {
     // It is nowhere.
     let input = [b"[1,\"m\",1,5,\"".to_vec(), vec![b'x'; 200]].concat();
     assert_eq!(fault(Protocol::Json, &limits, &input), over(101));
+    // What comes behind the limit is not looked at.
+    let input = binary(&[2, 0, 1, 1].repeat(10_000));
+    let mut skipper = Skipper::new(Protocol::Binary);
+    let malformed = skipper.advance(&input, &limits).unwrap_err();
+    assert_eq!(malformed.fault, over(101));
 }
