@@ -10,13 +10,24 @@ use super::{
     error::{JsonErrorKind, gather},
     same::{Elements, Hasher, Hashes},
     scan,
-    source::{Result, Source, Text},
+    source::{Result, Source},
 };
 use crate::{
     Limits, Schema, Type, Value, Writer,
     rules::Rules,
     schema::{Bits, Field, Requiredness, Role, Struct, StructId},
 };
+
+/// Characters of a name in a pointer.
+const STEP_MAX: usize = 256;
+
+/// The beginning of a text, so that messages do not repeat what somebody sends.
+fn shortened(text: &str, characters: usize) -> String {
+    match text.char_indices().nth(characters) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
 
 /// Reads values of a text and writes them.
 ///
@@ -275,7 +286,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
         result
     }
 
-    /// The string at a place, where there is one.
+    /// The string at a place, where there is one, for a pointer. A pointer is not as long as a text may be.
     #[cold]
     fn string_at(&self, at: usize) -> String {
         let mut source = self.source.again(at);
@@ -283,8 +294,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             return String::new();
         }
         match source.string() {
-            Ok(Text::Plain(text)) => text.to_owned(),
-            Ok(Text::Unescaped) => source.unescaped,
+            Ok(text) => shortened(source.str_of(text), STEP_MAX),
             Err(_) => String::new(),
         }
     }

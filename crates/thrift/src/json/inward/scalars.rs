@@ -11,7 +11,7 @@ use super::{
         number,
         source::{Result, Source, Text},
     },
-    Inward,
+    Inward, shortened,
 };
 use crate::{Type, Writer, schema::Enum};
 
@@ -22,14 +22,6 @@ const LENIENT: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
 const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT);
 const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT);
-
-/// The beginning of a text.
-fn quoted(text: &str) -> Box<str> {
-    match text.char_indices().nth(QUOTED_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]).into(),
-        None => text.into(),
-    }
-}
 
 /// The number that a text is: one of JSON, or one of the three that JSON does not have.
 pub(super) fn double_of(text: &str) -> Option<f64> {
@@ -117,7 +109,7 @@ impl<'a, W: Writer> Inward<'a, '_, W> {
                 let name = integer_name(ty);
                 let kind = if number.is_integer {
                     JsonErrorKind::OutOfRange {
-                        found: quoted(number.text),
+                        found: shortened(number.text, QUOTED_MAX).into(),
                         ty: name,
                     }
                 } else {
@@ -155,7 +147,7 @@ impl<'a, W: Writer> Inward<'a, '_, W> {
                 let number = self.source.number()?;
                 let value: f64 = number.text.parse().unwrap_or(f64::INFINITY);
                 if value.is_infinite() {
-                    let found = quoted(number.text);
+                    let found = shortened(number.text, QUOTED_MAX).into();
                     let ty = "double";
                     self.source
                         .violation(JsonErrorKind::OutOfRange { found, ty }, start)?;
@@ -261,9 +253,10 @@ impl<'a, W: Writer> Inward<'a, '_, W> {
     #[cold]
     fn wrong_text(&mut self, text: Text<'_>, expected: &str, start: usize) -> Result<()> {
         let found = match text {
-            Text::Plain(text) => quoted(text),
-            Text::Unescaped => quoted(&self.source.unescaped),
+            Text::Plain(text) => text,
+            Text::Unescaped => self.source.unescaped.as_str(),
         };
+        let found = shortened(found, QUOTED_MAX).into();
         let expected = expected.into();
         self.source
             .violation(JsonErrorKind::Text { found, expected }, start)

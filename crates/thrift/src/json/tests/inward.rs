@@ -1023,6 +1023,35 @@ fn a_place_has_a_line_and_a_column() {
 }
 
 #[test]
+fn what_is_sent_is_not_repeated_at_length() {
+    let t = types();
+    let long = "é".repeat(100_000);
+    let message = |json: &str, ty| {
+        to_binary(&t, ty, json)
+            .expect_err("it is wrong")
+            .to_string()
+    };
+    let key = format!("{}…", "é".repeat(256));
+    let found = message(&format!("{{\"{long}\":true}}"), t.by_word);
+    assert_eq!(
+        found,
+        format!("/{key}: expected i32, found a boolean (at byte 200004)")
+    );
+    let value = format!("{}…", "é".repeat(64));
+    let found = message(&format!("\"{long}\""), t.color);
+    assert_eq!(
+        found,
+        format!("{value:?} is not a name of Color (at byte 0)")
+    );
+    let number = format!("{}…", "9".repeat(64));
+    let found = message(&"9".repeat(1_000), Type::I32);
+    assert_eq!(
+        found,
+        format!("{number} is out of the range of i32 (at byte 0)")
+    );
+}
+
+#[test]
 fn the_first_violation_is_the_error_and_others_come_with_it() {
     let t = types();
     let error = to_binary(&t, t.point, r#"{"x":true}"#).expect_err("two things are wrong");

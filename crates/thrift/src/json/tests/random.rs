@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     check_struct,
-    protocol::{CompactReader, CompactWriter},
+    protocol::{CompactReader, CompactWriter, JsonReader, JsonWriter},
     schema::StructId,
     value::arbitrary::{Case, cases},
     write_value,
@@ -171,17 +171,25 @@ proptest! {
     }
 
     #[test]
-    fn it_is_the_same_with_the_compact_protocol(case in cases()) {
+    fn it_is_the_same_with_other_protocols(case in cases()) {
         prop_assume!(!has_twice(&case.value));
         let limits = Limits::default();
         let json = json_of(&case.schema, case.root, &binary_of(&case)).expect("a value of its type");
-        let mut compact = Vec::new();
-        let mut writer = CompactWriter::new(&mut compact);
-        json_to_struct(&case.schema, case.root, &json, &OPTIONS, &limits, &mut writer).expect("its JSON");
-        let mut again = Vec::new();
-        let mut reader = CompactReader::new(&compact, &limits);
-        struct_to_json(&case.schema, case.root, &mut reader, &OPTIONS, &mut again).expect("its bytes");
-        prop_assert_eq!(String::from_utf8(again), String::from_utf8(json));
+        macro_rules! through {
+            ($writer:ident, $reader:ident) => {
+                let mut bytes = Vec::new();
+                let mut writer = $writer::new(&mut bytes);
+                json_to_struct(&case.schema, case.root, &json, &OPTIONS, &limits, &mut writer)
+                    .expect("its JSON");
+                let mut again = Vec::new();
+                let mut reader = $reader::new(&bytes, &limits);
+                struct_to_json(&case.schema, case.root, &mut reader, &OPTIONS, &mut again)
+                    .expect("its bytes");
+                prop_assert_eq!(String::from_utf8_lossy(&again), String::from_utf8_lossy(&json));
+            };
+        }
+        through!(CompactWriter, CompactReader);
+        through!(JsonWriter, JsonReader);
     }
 
     #[test]
