@@ -69,6 +69,168 @@ fn newer_forms_are_accepted() {
     }
 }
 
+/// Texts with a word or two changed, so that some are right and some are wrong in every place of the grammar.
+#[test]
+fn changed_texts_are_accepted_by_both_or_by_neither() {
+    let Some(compiler) = Compiler::find() else {
+        return;
+    };
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR"))
+        .join(format!("changed-{}.thrift", std::process::id()));
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut accepted = 0;
+    for _ in 0..1000 {
+        let text = changed_text(&mut random);
+        fs::write(&path, &text).expect("the directory is made for tests");
+        let ours = document(&path);
+        match (compiler.json(&path), &ours) {
+            (Ok(_), Err(findings)) => panic!("only the compiler accepts this:\n{text}\n{findings}"),
+            // Other errors are of the meaning. A keyword may be a name, which 0.17 does not know yet.
+            (Err(why), Ok(_)) if why.contains("syntax error") => {
+                let last = why
+                    .split("last token was '")
+                    .nth(1)
+                    .and_then(|rest| rest.split('\'').next());
+                let is_keyword = last.is_some_and(|last| KEYWORDS.contains(&last));
+                assert!(is_keyword, "only we accept this:\n{text}\n{why}");
+            }
+            _ => accepted += usize::from(ours.is_ok()),
+        }
+    }
+    fs::remove_file(&path).expect("it was written above");
+    assert!(
+        accepted > 50,
+        "{accepted} of 1000 are not enough to say anything"
+    );
+}
+
+const KEYWORDS: &[&str] = &[
+    "struct",
+    "union",
+    "exception",
+    "service",
+    "enum",
+    "typedef",
+    "const",
+    "namespace",
+    "include",
+    "cpp_include",
+    "i32",
+    "i8",
+    "bool",
+    "byte",
+    "double",
+    "binary",
+    "string",
+    "list",
+    "map",
+    "set",
+    "oneway",
+    "void",
+    "required",
+    "optional",
+    "extends",
+    "throws",
+    "async",
+];
+
+/// Words that are put anywhere; none opens a comment or a string, in which version 0.17 hangs at the end of the file.
+const WORDS: &[&str] = &[
+    ",",
+    ";",
+    ":",
+    "=",
+    "*",
+    "&",
+    "@",
+    "<",
+    ">",
+    "{",
+    "}",
+    "(",
+    ")",
+    "[",
+    "]",
+    "( k )",
+    "( k = \"v\" )",
+    "1 :",
+    "a",
+    "E.X",
+    "1",
+    "-2.5e3",
+    "0x1f",
+    "+",
+    ".5",
+    "e10",
+    "true",
+    "\"text\"",
+    "'q'",
+    "/** d */",
+    "/* c */",
+    "/***/",
+    "# x\n",
+    "xsd_all",
+    "xsd_optional",
+    "xsd_nillable",
+    "xsd_attrs",
+    "cpp_type",
+    "senum",
+    "slist",
+    "php_namespace",
+    "$",
+];
+
+const TEXTS: &[&str] = &[
+    "cpp_include \"x\" namespace py a.b ( k = \"v\" ) namespace * c struct S { 1 : required i32 a = 5 , \
+     2 : optional S & other ; list < i32 > l ( z = \"\" ) } ( w )",
+    "enum E { A = 1 , B ( x ) ; C = 0x10 } ( y ) typedef map cpp_type \"x\" < i32 ( a ) , list < set < string > > > T \
+     ( b = 'c' ) const map < string , list < double > > C = { \"a\" : [ 1 , .5e3 ; -0x1f ] , 'b' : [ ] , }",
+    "exception X { 1 : string message } service W { } service V extends W { oneway void a ( 1 : i32 x ) , \
+     i32 b ( 1 : X s , 2 : optional i32 u ) throws ( 1 : X x ) ( deprecated ) , } ( q )",
+    "struct S xsd_all { 1 : i32 a xsd_optional xsd_nillable xsd_attrs { 1 : string x } ( k ) } \
+     union U { 1 : i32 id ; } typedef list < i32 > cpp_type \"x\" L ;",
+];
+
+fn changed_text(random: &mut Random) -> String {
+    let mut words: Vec<&str> = random
+        .pick(TEXTS)
+        .split(' ')
+        .filter(|word| !word.is_empty())
+        .collect();
+    for _ in 0..=random.below(2) {
+        let at = random.below(words.len());
+        let words_of = if random.below(4) == 0 {
+            KEYWORDS
+        } else {
+            WORDS
+        };
+        let word = random.pick(words_of);
+        match random.below(4) {
+            0 => words[at] = word,
+            1 => words.insert(at, word),
+            2 => words.insert(at, random.pick(&[",", ";", "/** d */", "( k )", "1 :"])),
+            _ => drop(words.remove(at)),
+        }
+    }
+    words.join(" ")
+}
+
+/// The same numbers in each run (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).expect("it has 31 bits") % bound
+    }
+
+    fn pick<'a>(&mut self, all: &[&'a str]) -> &'a str {
+        all[self.below(all.len())]
+    }
+}
+
 struct Compiler {
     version: (u32, u32),
 }

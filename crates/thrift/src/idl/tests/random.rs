@@ -123,7 +123,7 @@ fn check_any(text: &str) {
         );
     }
     assert!(diagnostics.is_sorted_by_key(|diagnostic| diagnostic.primary.span.start));
-    let _ = render(&sources, &diagnostics, text.len() % 2 == 0);
+    let _ = render(&sources, &diagnostics, text.len().is_multiple_of(2));
     let _ = print::document(&document);
 }
 
