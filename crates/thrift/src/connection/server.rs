@@ -11,6 +11,10 @@ use crate::{
     },
 };
 
+/// With so many bytes of replies that wait for their turn no more requests are taken: one slow call before many with
+/// large results must not cost without bound.
+const KEPT_MAX: usize = 4 << 20;
+
 /// Names that are longer are not kept for those of later requests.
 const NAME_KEPT_MAX: usize = 256;
 
@@ -73,6 +77,8 @@ pub struct Server {
     pipeline: VecDeque<Slot>,
     /// The id of the oldest.
     oldest: u64,
+    /// Bytes of replies that wait for their turn.
+    kept: usize,
     /// Memory of names for calls to come.
     names: Vec<String>,
     dialect: Option<Dialect>,
@@ -101,6 +107,7 @@ impl Server {
             outbound: Outbound::default(),
             pipeline: VecDeque::new(),
             oldest: 0,
+            kept: 0,
             names: Vec::new(),
             dialect: None,
             is_closing: false,
@@ -264,6 +271,7 @@ impl Server {
                 Ok(encoded) => encoded,
                 Err(unsendable) => encode_unsendable(&mut self.outbound, slot, unsendable),
             };
+            self.kept += encoded.len();
             slot.reply = Some(encoded);
             return true;
         }
@@ -279,6 +287,7 @@ impl Server {
         }) = self.pipeline.front()
         {
             self.outbound.send_encoded(*dialect, encoded);
+            self.kept -= encoded.len();
             self.dequeue();
         }
         true
@@ -323,13 +332,14 @@ impl Server {
         }
     }
 
-    /// Whether input is of any use now: not while too many calls wait for their replies. On a closed connection what
+    /// Whether input is of any use now: not while too many calls wait for their replies, or too much of replies for their
+    /// turn. On a closed connection what
     /// comes is to be read and dropped for a while, because a socket that is closed with unread input takes the last
     /// words away from the peer; [`poll_request`](Self::poll_request) drops it.
     #[must_use]
     #[inline]
     pub fn wants_input(&self) -> bool {
-        !self.is_closing && self.pipeline.len() < self.pipeline_max
+        !self.is_closing && self.pipeline.len() < self.pipeline_max && self.kept < KEPT_MAX
     }
 
     /// Takes no more requests. Those that wait are still answered.

@@ -188,6 +188,23 @@ fn a_full_pipeline_takes_no_input() {
 }
 
 #[test]
+fn replies_that_are_kept_are_bounded() {
+    let dialect = Dialect::new(Transport::Framed, Protocol::Binary);
+    let Calls {
+        mut server, sent, ..
+    } = calls(dialect, None);
+    let seen = requests(&mut server, &mut Block::default(), &sent);
+    let ids: Vec<_> = seen.iter().filter_map(|request| request.id).collect();
+    server.reply_raw(ids[1], ReplyKind::Reply, &[], &vec![0; 3 << 20]);
+    assert!(server.wants_input());
+    server.reply_raw(ids[2], ReplyKind::Reply, &[], &vec![0; 3 << 20]);
+    assert!(!server.wants_input());
+    server.reply_raw(ids[0], ReplyKind::Reply, &[], &[0]);
+    assert!(server.wants_input());
+    assert!(sent_by_server(&mut server).len() > 6 << 20);
+}
+
+#[test]
 fn a_closing_server_answers_what_waits() {
     let dialect = Dialect::new(Transport::Framed, Protocol::Json);
     let Calls {
