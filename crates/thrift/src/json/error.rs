@@ -28,6 +28,9 @@ pub enum JsonErrorKind {
     /// Nested too deeply.
     #[error("more than {0} structs and containers are within each other")]
     TooDeep(u32),
+    /// Sets and keys of maps that are within each other so deeply that it would take too long to compare them.
+    #[error("sets and keys of maps are too intricate")]
+    TooIntricate,
     /// More than a limit allows.
     #[error("{what} has {found}, and the limit is {limit}")]
     OverLimit {

@@ -18,6 +18,10 @@ use crate::{
     schema::{Bits, Field, Requiredness, Role, Struct, StructId},
 };
 
+/// How often a byte of the text may be read again on average: sets within sets, and maps with maps in their keys, to a
+/// depth that nobody reaches who does not want to.
+const AGAIN_MAX: usize = 32;
+
 /// Characters of a name in a pointer.
 const STEP_MAX: usize = 256;
 
@@ -45,6 +49,8 @@ pub(super) struct Inward<'a, 'w, W> {
     bytes: Vec<u8>,
     /// Bytes that defaults may still have: `[{},{},…]` must not become any size.
     defaults_left: usize,
+    /// Bytes of the text that may still be read again.
+    again_left: usize,
     /// The text is read once more, for a hash of what is right anyway: nothing is looked for twice, and rules do not matter.
     is_again: bool,
     /// Rules do not matter: `vt.skip`.
@@ -69,6 +75,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             elements: Elements::default(),
             bytes: Vec::new(),
             defaults_left: limits.message_max,
+            again_left: text.len().saturating_mul(AGAIN_MAX),
             is_again: false,
             are_rules_skipped: false,
         }
@@ -80,8 +87,9 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
         gather(self.source.violations).map_or(Ok(()), Err)
     }
 
-    /// What is the same for two values that are the same, of the value that was read without violations at a place.
-    fn hash_at(&self, ty: Type, at: usize) -> Option<u64> {
+    /// What is the same for two values that are the same, of the value from `at` to here, which was right.
+    fn hash_at(&mut self, ty: Type, at: usize) -> Result<u64> {
+        self.read_again(self.source.at - at)?;
         let mut hasher = Hasher::new(&self.hashes);
         let mut again = Inward {
             schema: self.schema,
@@ -92,12 +100,32 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             hashes: Hashes::default(),
             elements: Elements::default(),
             bytes: Vec::new(),
-            defaults_left: self.defaults_left,
+            defaults_left: self.limits.message_max,
+            again_left: self.again_left,
             is_again: true,
             are_rules_skipped: true,
         };
-        again.value(ty, None).ok()?;
-        Some(hasher.finish())
+        let result = again.value(ty, None);
+        self.again_left = again.again_left;
+        match result {
+            Ok(()) => Ok(hasher.finish()),
+            Err(_) => Err(self.source.fail(JsonErrorKind::TooIntricate, at)),
+        }
+    }
+
+    /// Some of the text has to be read twice. How much that may be is limited, or it would be the text times the square of
+    /// its depth.
+    #[inline]
+    fn read_again(&mut self, length: usize) -> Result<()> {
+        match self.again_left.checked_sub(length) {
+            Some(left) => {
+                self.again_left = left;
+                Ok(())
+            }
+            None => Err(self
+                .source
+                .fail(JsonErrorKind::TooIntricate, self.source.at)),
+        }
     }
 
     #[inline]

@@ -51,18 +51,16 @@ impl<W: Writer> Inward<'_, '_, W> {
         self.source.peek();
         let start = self.source.at;
         self.value(ty, rules)?;
-        self.remember(ty, at, start, violations);
-        Ok(())
+        self.remember(ty, at, start, violations)
     }
 
     /// Keeps what tells an element or key from others, unless it is wrong anyway.
-    fn remember(&mut self, ty: Type, at: u32, start: usize, violations: usize) {
-        if !self.is_again
-            && self.source.violations.len() == violations
-            && let Some(hash) = self.hash_at(ty, start)
-        {
+    fn remember(&mut self, ty: Type, at: u32, start: usize, violations: usize) -> Result<()> {
+        if !self.is_again && self.source.violations.len() == violations {
+            let hash = self.hash_at(ty, start)?;
             self.elements.add(hash, at, start);
         }
+        Ok(())
     }
 
     #[cold]
@@ -238,6 +236,7 @@ impl<W: Writer> Inward<'_, '_, W> {
                     "value" if value_at.is_none() => {
                         value_at = Some(here);
                         self.source.skip_of_entry()?;
+                        self.read_again(self.source.at - here)?;
                     }
                     _ => {
                         is_entry = false;
@@ -275,11 +274,11 @@ impl<W: Writer> Inward<'_, '_, W> {
     fn key_of_entry(&mut self, parts: &Parts<'_>, at: u32) -> Result<()> {
         let before = self.source.violations.len();
         let start = self.source.at;
-        let result = self.value(parts.key, parts.of_keys);
+        let result = self
+            .value(parts.key, parts.of_keys)
+            .and_then(|()| self.remember(parts.key, at, start, before));
         if self.source.violations.len() != before {
             self.source.within(before, "key");
-        } else if result.is_ok() {
-            self.remember(parts.key, at, start, before);
         }
         result
     }
