@@ -137,7 +137,9 @@ impl Client {
         self
     }
 
-    /// Compresses each message by the transform of the header transport. Other transports have none.
+    /// Compresses each message by the zlib transform of the header transport; other transports have none. Not for C++
+    /// providers: their stock library, 0.17 for one, writes behind the end of its buffer when a message is larger inflated
+    /// than compressed.
     #[must_use]
     pub const fn with_transform(mut self) -> Self {
         self.is_transformed = true;

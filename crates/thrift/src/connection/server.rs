@@ -82,6 +82,8 @@ pub struct Server {
     /// Memory of names for calls to come.
     names: Vec<String>,
     dialect: Option<Dialect>,
+    /// Whether compressed calls have compressed replies.
+    is_compressing: bool,
     is_closing: bool,
 }
 
@@ -110,6 +112,7 @@ impl Server {
             kept: 0,
             names: Vec::new(),
             dialect: None,
+            is_compressing: false,
             is_closing: false,
         }
     }
@@ -118,6 +121,15 @@ impl Server {
     #[must_use]
     pub fn with_pipeline_max(mut self, calls: usize) -> Self {
         self.pipeline_max = calls.max(1);
+        self
+    }
+
+    /// Compresses replies to calls that came with the zlib transform of the header transport. It is not done unless it is
+    /// asked for: each side may choose, stock servers do not, and stock C++ clients, 0.17 for one, write behind the end of
+    /// their buffer when a message is larger inflated than compressed.
+    #[must_use]
+    pub const fn with_transform(mut self) -> Self {
+        self.is_compressing = true;
         self
     }
 
@@ -180,7 +192,10 @@ impl Server {
             name,
             sequence: header.sequence,
             dialect,
-            wrap,
+            wrap: Wrap {
+                is_zlib: wrap.is_zlib && self.is_compressing,
+                ..wrap
+            },
             reply: None,
         });
         RequestId(self.oldest + self.pipeline.len() as u64 - 1)

@@ -30,7 +30,7 @@ const WRITTEN_MAX: usize = 0xfffc;
 const BINARY: u32 = 0;
 const COMPACT: u32 = 2;
 
-/// What is around a message with the header transport, and is the same for its answer. Of other transports it is empty.
+/// What is around a message with the header transport, and is repeated around its answer. Of other transports it is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Wrap {
     pub(crate) flags: u16,

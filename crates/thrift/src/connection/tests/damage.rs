@@ -59,7 +59,7 @@ fn both(dialect: Dialect) -> (Vec<u8>, Vec<u8>) {
             .unwrap();
     }
     let sent = sent_by_client(&mut client);
-    let mut server = Server::new(limits());
+    let mut server = Server::new(limits()).with_transform();
     for request in requests(&mut server, &mut Block::default(), &sent) {
         server.reply_raw(request.id.unwrap(), ReplyKind::Reply, &[], &arguments);
     }

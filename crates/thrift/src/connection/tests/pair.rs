@@ -248,24 +248,32 @@ fn one_connection_may_speak_many_dialects() {
 }
 
 #[test]
-fn replies_have_headers_and_transforms_of_their_requests() {
+fn replies_have_headers_and_if_wanted_transforms() {
     let dialect = Dialect::new(Transport::Header, Protocol::Compact);
-    for multiplex in [None, Some("Service")] {
+    for (multiplex, is_wanted) in [
+        (None, false),
+        (None, true),
+        (Some("Transformed"), false),
+        (Some("Transformed"), true),
+    ] {
         let Calls {
-            mut client,
-            mut server,
-            sent,
+            mut client, sent, ..
         } = calls(dialect, multiplex);
+        let mut server = Server::new(Limits::default());
+        if is_wanted {
+            server = server.with_transform();
+        }
         let seen = requests(&mut server, &mut Block::default(), &sent);
         reply_to(&mut server, dialect, &seen);
         let answers = sent_by_server(&mut server);
         let transforms = answers[15];
-        assert_eq!(transforms, u8::from(multiplex.is_some()));
+        assert_eq!(transforms, u8::from(is_wanted && multiplex.is_some()));
         let Some(ClientEvent::Reply(reply)) = client.poll_reply(&mut &answers[..]) else {
             panic!("there is a reply");
         };
         let headers: Vec<_> = reply.headers.iter().collect();
         assert_eq!(headers, HEADERS);
+        assert_eq!(number_of(Protocol::Compact, &reply.body), 11);
     }
 }
 

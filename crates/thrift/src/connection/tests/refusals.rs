@@ -277,7 +277,7 @@ fn bombs_do_not_go_off() {
         let arguments = body(Protocol::Binary, 1);
         client.call_raw(1, "ping", false, &[], &arguments).unwrap();
         let sent = sent_by_client(&mut client);
-        let mut server = Server::new(limits);
+        let mut server = Server::new(limits).with_transform();
         let seen = requests(&mut server, &mut Block::default(), &sent);
         server.reply_raw(
             seen[0].id.unwrap(),
