@@ -79,7 +79,7 @@ fn changed_texts_are_accepted_by_both_or_by_neither() {
         .join(format!("changed-{}.thrift", std::process::id()));
     let mut random = Random(0x9e37_79b9_7f4a_7c15);
     let mut accepted = 0;
-    for _ in 0..1000 {
+    for _ in 0..500 {
         let text = changed_text(&mut random);
         fs::write(&path, &text).expect("the directory is made for tests");
         let ours = document(&path);
@@ -99,8 +99,8 @@ fn changed_texts_are_accepted_by_both_or_by_neither() {
     }
     fs::remove_file(&path).expect("it was written above");
     assert!(
-        accepted > 50,
-        "{accepted} of 1000 are not enough to say anything"
+        accepted > 25,
+        "{accepted} of 500 are not enough to say anything"
     );
 }
 

@@ -310,7 +310,7 @@ pub struct Function {
 pub struct TypeRef {
     /// What it is.
     pub kind: TypeKind,
-    /// Annotations; those on a named type attach to its use.
+    /// Annotations, which only base types and containers have.
     pub annotations: Vec<Annotation>,
     /// `cpp_type "…"`.
     pub cpp_type: Option<Literal>,

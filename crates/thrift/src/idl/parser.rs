@@ -37,7 +37,7 @@ type Parsed<T> = Result<T, Broken>;
 /// Reads a file. What is wrong with it is added to `diagnostics`, in order of places; what is right is in the tree. Without
 /// an error among the diagnostics, the tree is all that the file says.
 ///
-/// Takes time in proportion to the length of the file, and never panics.
+/// Takes time in proportion to the length of the file, whatever it says.
 ///
 /// # Panics
 ///
