@@ -26,7 +26,7 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
 
 /// The case of a seed.
 pub(crate) fn case(seed: &[u8; 32]) -> Case {
-    let mut random = Random(TestRng::from_seed(RngAlgorithm::ChaCha, seed));
+    let mut random = Random::new(seed);
     let (schema, structs) = random.schema();
     let root = structs[0];
     let value = random.structure(&schema, root, 4);
@@ -40,6 +40,11 @@ pub(crate) fn case(seed: &[u8; 32]) -> Case {
 pub(crate) struct Random(TestRng);
 
 impl Random {
+    /// Values of a seed, always the same.
+    pub(crate) fn new(seed: &[u8; 32]) -> Self {
+        Self(TestRng::from_seed(RngAlgorithm::ChaCha, seed))
+    }
+
     /// A number below `end`.
     fn below(&mut self, end: u64) -> u64 {
         self.0.next_u64() % end

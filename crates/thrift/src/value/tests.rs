@@ -1,3 +1,5 @@
+mod stock;
+
 use proptest::prelude::*;
 
 use super::{
