@@ -21,6 +21,7 @@ pub struct ServiceContract {
     contract: Contract,
     /// Methods of its own services by name; of two services with the same, none.
     methods: BTreeMap<String, Option<MethodRef>>,
+    is_derived: bool,
 }
 
 /// A method of a contract.
@@ -103,7 +104,31 @@ impl ServiceContract {
                     .or_insert(Some(this));
             }
         }
-        Self { contract, methods }
+        Self {
+            contract,
+            methods,
+            is_derived: false,
+        }
+    }
+
+    pub(crate) fn into_derived(self) -> Self {
+        Self {
+            is_derived: true,
+            ..self
+        }
+    }
+
+    /// Nobody wrote it: it was made of the ports in `metadata.yml`, and calls of its methods are jobs.
+    #[must_use]
+    pub const fn is_derived(&self) -> bool {
+        self.is_derived
+    }
+
+    /// The text of its own file.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let source = self.contract.root().source;
+        &self.contract.sources.file(source).text
     }
 
     /// The contract.

@@ -377,7 +377,7 @@ fn shown(text: &str) -> String {
 }
 
 /// One segment of a JSON pointer (RFC 6901).
-fn escape(segment: &str) -> String {
+pub(crate) fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 

@@ -43,6 +43,7 @@
 
 mod catalog;
 mod contract;
+mod derived;
 mod fields;
 mod inputs;
 mod instance;
@@ -63,6 +64,7 @@ mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
 pub use contract::{CONTRACT_FILE, MethodError, MethodRef, ServiceContract, SharedContract};
+pub use derived::{RESULT_METHOD, RUN_METHOD, SUBMIT_METHOD, derived_inputs, derived_outputs};
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
 pub use instance::{
     InstanceId, InstanceName, InstanceNameError, InstanceState, NewInstance, ThriftProtocol,

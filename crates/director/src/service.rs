@@ -8,9 +8,10 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     contract::{CONTRACT_FILE, ServiceContract, SharedContract},
+    derived::derive,
     key::ServiceId,
-    metadata::Metadata,
-    problem::Problem,
+    metadata::{Metadata, ServiceType},
+    problem::{Problem, Severity},
     runspec::{ProgressPattern, RunSpec},
 };
 
@@ -77,7 +78,7 @@ pub struct Service {
     pub metadata: Metadata,
     /// How it runs; `None` when it has no `service.toml`.
     pub run: Option<RunSpec>,
-    /// What can be called.
+    /// What can be called: as it was written, or derived from its ports if it is computational.
     pub contract: Option<SharedContract>,
     /// Hex SHA-256 over its files.
     pub digest: String,
@@ -127,6 +128,18 @@ impl Service {
             let (spec, found) = RunSpec::parse(name, bytes);
             run = spec;
             problems.extend(found);
+        }
+        if let (Some(metadata), None) = (&metadata, &files.contract)
+            && metadata.service_type == ServiceType::Computational
+        {
+            match derive(metadata) {
+                Ok(derived) => contract = Some(Arc::new(derived)),
+                // It can be called by other ways than Thrift.
+                Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
+                    severity: Severity::Warning,
+                    ..problem
+                })),
+            }
         }
         let broken = problems.iter().any(Problem::is_error);
         match metadata {
