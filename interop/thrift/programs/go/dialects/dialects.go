@@ -1,0 +1,100 @@
+// Package dialects has the transports and protocols of the Go library, by the names that the harness uses.
+package dialects
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/apache/thrift/lib/go/thrift"
+)
+
+// Options are what a program is called with.
+type Options struct {
+	Address, Transport, Protocol, Multiplex string
+}
+
+// Parse reads the command line: the address first.
+func Parse() Options {
+	options := Options{Address: os.Args[1]}
+	flags := flag.NewFlagSet("", flag.ExitOnError)
+	flags.StringVar(&options.Transport, "transport", "buffered", "")
+	flags.StringVar(&options.Protocol, "protocol", "binary", "")
+	flags.StringVar(&options.Multiplex, "multiplex", "", "")
+	_ = flags.Parse(os.Args[2:])
+	return options
+}
+
+func (o Options) configuration() *thrift.TConfiguration {
+	configuration := &thrift.TConfiguration{
+		ConnectTimeout:     10 * time.Second,
+		SocketTimeout:      10 * time.Second,
+		TBinaryStrictWrite: thrift.BoolPtr(o.Protocol != "binary-old"),
+	}
+	id := thrift.THeaderProtocolBinary
+	if o.Protocol == "compact" {
+		id = thrift.THeaderProtocolCompact
+	}
+	configuration.THeaderProtocolID = thrift.THeaderProtocolIDPtrMust(id)
+	return configuration
+}
+
+// Protocols is the protocol factory.
+func (o Options) Protocols() thrift.TProtocolFactory {
+	if o.Transport == "header" {
+		return thrift.NewTHeaderProtocolFactoryConf(o.configuration())
+	}
+	switch o.Protocol {
+	case "binary", "binary-old":
+		return thrift.NewTBinaryProtocolFactoryConf(o.configuration())
+	case "compact":
+		return thrift.NewTCompactProtocolFactoryConf(o.configuration())
+	case "json":
+		return thrift.NewTJSONProtocolFactory()
+	}
+	panic("the Go library has no protocol " + o.Protocol)
+}
+
+// Transports is the transport factory, for everything but HTTP.
+func (o Options) Transports() thrift.TTransportFactory {
+	switch o.Transport {
+	case "buffered":
+		return thrift.NewTBufferedTransportFactory(8192)
+	case "framed":
+		return thrift.NewTFramedTransportFactoryConf(thrift.NewTTransportFactory(), o.configuration())
+	case "zlib":
+		return thrift.NewTZlibTransportFactory(6)
+	case "header":
+		return thrift.NewTHeaderTransportFactoryConf(thrift.NewTBufferedTransportFactory(8192), o.configuration())
+	}
+	panic("the Go library has no transport " + o.Transport)
+}
+
+// Connect opens a connection.
+func (o Options) Connect() (thrift.TTransport, thrift.TClient, error) {
+	var transport thrift.TTransport
+	var err error
+	if o.Transport == "http" {
+		options := thrift.THttpClientOptions{Client: &http.Client{Timeout: 10 * time.Second}}
+		transport, err = thrift.NewTHttpClientWithOptions(fmt.Sprintf("http://%s/thrift", o.Address), options)
+	} else {
+		transport, err = o.Transports().GetTransport(thrift.NewTSocketConf(o.Address, o.configuration()))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := transport.Open(); err != nil {
+		return nil, nil, err
+	}
+	in, out := o.Protocols().GetProtocol(transport), o.Protocols().GetProtocol(transport)
+	if o.Transport == "header" {
+		// Both directions share what the transport knows.
+		out = in
+	}
+	if o.Multiplex != "" {
+		out = thrift.NewTMultiplexedProtocol(out, o.Multiplex)
+	}
+	return transport, thrift.NewTStandardClient(in, out), nil
+}

@@ -1,0 +1,71 @@
+// Transports and protocols of the Node.js library, by the names that the harness uses.
+"use strict";
+
+const thrift = require("thrift");
+
+/** The library's binary protocol takes what it writes from arguments that its connections do not give. */
+class OldBinaryProtocol extends thrift.TBinaryProtocol {
+  constructor(transport) {
+    super(transport, false, false);
+  }
+}
+
+const PROTOCOLS = {
+  binary: thrift.TBinaryProtocol,
+  "binary-old": OldBinaryProtocol,
+  compact: thrift.TCompactProtocol,
+  json: thrift.TJSONProtocol,
+};
+const TRANSPORTS = {
+  buffered: thrift.TBufferedTransport,
+  framed: thrift.TFramedTransport,
+  // THeaderProtocol does it all.
+  header: thrift.TFramedTransport,
+  http: thrift.TBufferedTransport,
+  websocket: thrift.TBufferedTransport,
+};
+const HEADER_PROTOCOLS = { binary: 0, compact: 2 };
+
+/** What the library's connections and servers are made with. */
+function options({ transport, protocol }) {
+  const chosen = {
+    transport: TRANSPORTS[transport],
+    protocol: transport === "header" ? thrift.THeaderProtocol : PROTOCOLS[protocol],
+  };
+  if (!chosen.transport || !chosen.protocol) {
+    throw new Error(`the Node.js library has no ${protocol} over ${transport}`);
+  }
+  return chosen;
+}
+
+/** A connection, as the library has it, that has a `failure`: a promise that is rejected when it breaks. */
+function connect(host, port, words) {
+  const chosen = { ...options(words), path: "/thrift" };
+  const connection = {
+    http: () => thrift.createHttpConnection(host, port, chosen),
+    websocket: () => thrift.createWSConnection(host, port, chosen),
+  }[words.transport]?.() ?? thrift.createConnection(host, port, chosen);
+  connection.failure = new Promise((_, reject) => {
+    connection.on("error", (error) => reject(error instanceof Error ? error : new Error(error.message ?? String(error))));
+    connection.on("close", () => reject(new Error("the connection was closed")));
+  });
+  connection.failure.catch(() => {});
+  if (words.transport === "websocket") connection.open();
+  return connection;
+}
+
+function client(service, connection, { transport, protocol, multiplex }) {
+  const made = multiplex
+    ? new thrift.Multiplexer().createClient(multiplex, service, connection)
+    : thrift.createClient(service, connection);
+  if (transport === "header") made.output.setProtocolId(HEADER_PROTOCOLS[protocol]);
+  return made;
+}
+
+function words(argv) {
+  const found = { address: argv[0], transport: "buffered", protocol: "binary", multiplex: "" };
+  for (let index = 1; index < argv.length; index += 2) found[argv[index].slice(2)] = argv[index + 1];
+  return found;
+}
+
+module.exports = { client, connect, options, words };

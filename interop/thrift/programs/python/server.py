@@ -1,0 +1,87 @@
+"""All methods of the contract with the Python library. Prints its port."""
+
+import socket
+import sys
+import threading
+
+import dialects
+from conformance import Conformance
+from conformance.ttypes import Arguments, Broken, Defaults, Refused, Small
+from thrift.server import THttpServer, TServer
+from thrift.TMultiplexedProcessor import TMultiplexedProcessor
+from thrift.transport import TSocket
+
+
+class Handler:
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._noted = {}
+
+    def __getattr__(self, name):
+        if name.startswith("echo"):
+            return lambda value: value
+        raise AttributeError(name)
+
+    def ping(self):
+        pass
+
+    def describe(self):
+        return "python"
+
+    def makeDefaults(self):
+        return Defaults()
+
+    def collect(self, flag, tiny, short_, middle, long_, real, text, raw, color, words, small):
+        return Arguments(flag, tiny, short_, middle, long_, real, text, raw, color, words, small)
+
+    def attempt(self, how):
+        self.demand(how)
+        return 1
+
+    def demand(self, how):
+        match how:
+            case 1:
+                raise Refused("no", 7)
+            case 2:
+                raise Broken(Small(1, "it"), ["a", "b"])
+            case 3:
+                raise RuntimeError("not declared")
+
+    def note(self, key, amount):
+        with self._lock:
+            self._noted[key] = self._noted.get(key, 0) + amount
+
+    def noted(self, key):
+        with self._lock:
+            return self._noted.get(key, 0)
+
+
+class Listener(TSocket.TServerSocket):
+    """Says which port the system chose."""
+
+    def listen(self):
+        super().listen()
+        print(self.handle.getsockname()[1], flush=True)
+
+
+def main():
+    options = dialects.arguments()
+    processor = Conformance.Processor(Handler())
+    if options.multiplex:
+        several = TMultiplexedProcessor()
+        several.registerProcessor(options.multiplex, processor)
+        processor = several
+    if options.transport == "http":
+        factory = dialects.protocol_factory(options.protocol)
+        server = THttpServer.THttpServer(processor, ("127.0.0.1", int(options.address)), factory)
+        print(server.httpd.server_address[1], flush=True)
+        server.serve()
+        return
+    transports, protocols = dialects.server_factories(options.transport, options.protocol)
+    listener = Listener("127.0.0.1", int(options.address), socket_family=socket.AF_INET)
+    server = TServer.TThreadedServer(processor, listener, transports, protocols, daemon=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+//! Transports and protocols of the Rust library, by the names that the harness uses, and the generated code.
+
+// The modules are written by the compiler, into the copy of this directory that is built.
+#[path = "gen/conformance.rs"]
+pub mod conformance;
+#[path = "gen/newer.rs"]
+pub mod newer;
+
+use std::{net::TcpStream, time::Duration};
+
+use thrift::{
+    protocol::{
+        TBinaryInputProtocol, TBinaryOutputProtocol, TCompactInputProtocol, TCompactOutputProtocol,
+        TInputProtocol, TMultiplexedOutputProtocol, TOutputProtocol,
+    },
+    transport::{
+        TBufferedReadTransport, TBufferedWriteTransport, TFramedReadTransport,
+        TFramedWriteTransport, TIoChannel as _, TReadTransport, TTcpChannel, TWriteTransport,
+    },
+};
+
+/// What a program is called with.
+pub struct Dialect {
+    pub address: String,
+    pub transport: String,
+    pub protocol: String,
+    pub multiplex: String,
+}
+
+pub type Input = Box<dyn TInputProtocol + Send>;
+pub type Output = Box<dyn TOutputProtocol + Send>;
+
+impl Dialect {
+    pub fn from_arguments() -> Self {
+        let words: Vec<String> = std::env::args().skip(1).collect();
+        let mut dialect = Self {
+            address: words[0].clone(),
+            transport: "buffered".to_owned(),
+            protocol: "binary".to_owned(),
+            multiplex: String::new(),
+        };
+        for pair in words[1..].chunks(2) {
+            let place = match pair[0].as_str() {
+                "--transport" => &mut dialect.transport,
+                "--protocol" => &mut dialect.protocol,
+                "--multiplex" => &mut dialect.multiplex,
+                other => panic!("no option {other}"),
+            };
+            place.clone_from(&pair[1]);
+        }
+        dialect
+    }
+
+    /// Both protocols for a connection.
+    pub fn protocols(&self, stream: TcpStream) -> thrift::Result<(Input, Output)> {
+        stream.set_nodelay(true).map_err(thrift::Error::from)?;
+        let (read, write) = TTcpChannel::with_stream(stream).split()?;
+        let (read, write): (Box<dyn TReadTransport + Send>, Box<dyn TWriteTransport + Send>) =
+            match self.transport.as_str() {
+                "buffered" => (
+                    Box::new(TBufferedReadTransport::new(read)),
+                    Box::new(TBufferedWriteTransport::new(write)),
+                ),
+                "framed" => (
+                    Box::new(TFramedReadTransport::new(read)),
+                    Box::new(TFramedWriteTransport::new(write)),
+                ),
+                other => panic!("the Rust library has no transport {other}"),
+            };
+        Ok(match self.protocol.as_str() {
+            "binary" | "binary-old" => {
+                let is_strict = self.protocol == "binary";
+                (
+                    Box::new(TBinaryInputProtocol::new(read, false)),
+                    Box::new(TBinaryOutputProtocol::new(write, is_strict)),
+                )
+            }
+            "compact" => (
+                Box::new(TCompactInputProtocol::new(read)),
+                Box::new(TCompactOutputProtocol::new(write)),
+            ),
+            other => panic!("the Rust library has no protocol {other}"),
+        })
+    }
+
+    pub fn connect(&self) -> thrift::Result<(Input, Output)> {
+        let stream = TcpStream::connect(&self.address).map_err(thrift::Error::from)?;
+        let limit = Some(Duration::from_secs(10));
+        stream
+            .set_read_timeout(limit)
+            .map_err(thrift::Error::from)?;
+        let (input, output) = self.protocols(stream)?;
+        if self.multiplex.is_empty() {
+            return Ok((input, output));
+        }
+        let output = TMultiplexedOutputProtocol::new(&self.multiplex, output);
+        Ok((input, Box::new(output)))
+    }
+}
