@@ -29,7 +29,9 @@ fn main() {
         let path = Path::new(path);
         let directory = path.parent().unwrap_or_else(|| Path::new(""));
         let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let start = Instant::now();
         let loaded = load(&name, &Directory(directory), &[]);
+        println!("{}: loaded in {:?}", path.display(), start.elapsed());
         print!("{}", render(&loaded.sources, &loaded.diagnostics, false));
         if let Some(contract) = loaded.contract {
             println!(

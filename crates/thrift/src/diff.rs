@@ -19,6 +19,7 @@ mod fields;
 mod kind;
 mod reach;
 mod report;
+mod types;
 mod version;
 
 pub use kind::Kind;

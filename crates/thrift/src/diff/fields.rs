@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Kind, Severity,
-    compare::{Comparison, Sameness, side},
+    compare::{Comparison, side},
     reach::Ways,
+    types::Sameness,
 };
 use crate::{
     Value,

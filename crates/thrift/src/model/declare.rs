@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, hash_map::Entry};
 use super::{
     Place,
     fields::FieldDraft,
-    files::Unit,
+    files::{Include, Unit},
     meaning::{Model, annotations},
     names::{Item, Named},
     typing::State,
@@ -29,6 +29,8 @@ pub(super) struct StructDraft<'a> {
     pub ast: &'a ast::Struct,
     pub fields: Vec<FieldDraft<'a>>,
     pub by_name: HashMap<&'a str, usize>,
+    /// Fields that a constant has although it does not mention them, or should have mentioned.
+    pub needed: Vec<usize>,
 }
 
 pub(super) struct ConstantDraft<'a> {
@@ -118,6 +120,7 @@ impl<'a> Model<'a> {
             ast,
             fields: Vec::new(),
             by_name: HashMap::new(),
+            needed: Vec::new(),
         });
         let id = self.builder.declare_struct(
             self.full_name(unit, &ast.name),
@@ -197,20 +200,31 @@ impl<'a> Model<'a> {
             if !share_namespaces(&own, &namespaces(&self.units[include.unit])) {
                 continue;
             }
-            for definition in &file.document.definitions {
-                if matches!(definition, Definition::Const(_)) {
-                    continue;
-                }
-                let name = definition.name();
-                if let Some(other) = self.names.own_type(include.unit, &name.text) {
-                    let message = format!("`{}` is defined in an included file too", name.text);
-                    let place = self.place(unit, name.span);
-                    self.report
-                        .error(place, message, "")
-                        .and(other.place, "also defined here")
-                        .and(include.place, "included here")
-                        .help("names may be shared only by files that have different `namespace`s");
-                }
+            self.check_collisions_with(unit, include);
+        }
+    }
+
+    fn check_collisions_with(&mut self, unit: usize, include: &Include) {
+        let definitions = |unit: usize| &self.units[unit].document.definitions;
+        let (own, included) = (definitions(unit), definitions(include.unit));
+        let fewer = if own.len() < included.len() {
+            own
+        } else {
+            included
+        };
+        for name in fewer.iter().map(Definition::name) {
+            if self.report.is_full() {
+                return;
+            }
+            let own = self.names.own_type(unit, &name.text);
+            let other = self.names.own_type(include.unit, &name.text);
+            if let (Some(own), Some(other)) = (own, other) {
+                let message = format!("`{}` is defined in an included file too", name.text);
+                self.report
+                    .error(own.place, message, "")
+                    .and(other.place, "also defined here")
+                    .and(include.place, "included here")
+                    .help("names may be shared only by files that have different `namespace`s");
             }
         }
     }

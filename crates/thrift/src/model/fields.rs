@@ -37,6 +37,11 @@ impl<'a> Model<'a> {
         for at in 0..self.structs.len() {
             let (unit, ast) = (self.structs[at].unit, self.structs[at].ast);
             let (fields, by_name) = self.read_fields(unit, &ast.fields, Owner::Data(ast.kind));
+            let is_needed = |field: &FieldDraft<'_>| {
+                field.ast.default.is_some() || field.requiredness == Requiredness::Required
+            };
+            let needed = (0..fields.len()).filter(|field| is_needed(&fields[*field]));
+            self.structs[at].needed = needed.collect();
             self.structs[at].fields = fields;
             self.structs[at].by_name = by_name;
         }

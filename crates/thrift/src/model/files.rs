@@ -12,7 +12,7 @@ const DEPTH_MAX: usize = 64;
 /// Bytes of one file.
 const FILE_MAX: usize = 8 << 20;
 /// Bytes of all files.
-const TOTAL_MAX: usize = 64 << 20;
+const TOTAL_MAX: usize = 16 << 20;
 
 /// A file that was read.
 pub(super) struct Unit {

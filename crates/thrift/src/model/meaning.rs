@@ -28,8 +28,8 @@ pub(super) struct Model<'a> {
     pub services: Vec<ServiceDraft<'a>>,
     /// Typedefs that are being resolved, the outermost first.
     pub resolving: Vec<usize>,
-    /// What constants and defaults may cost from here on.
-    pub budget: usize,
+    /// What constants and defaults may cost from here on; nothing if they were too dear.
+    pub budget: Option<usize>,
 }
 
 /// The contract that the files make, unless something is wrong with it.
@@ -49,7 +49,7 @@ pub(super) fn contract(
         constants: Vec::new(),
         services: Vec::new(),
         resolving: Vec::new(),
-        budget: super::values::COST_MAX,
+        budget: Some(super::values::COST_MAX),
     };
     model.declare();
     model.resolve_typedefs();

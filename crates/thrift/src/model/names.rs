@@ -42,6 +42,8 @@ pub(super) enum Found<T> {
 /// The names of all files.
 pub(super) struct Names<'a> {
     units: &'a [Unit],
+    /// For each file those that it includes, by their names.
+    included: Vec<HashMap<&'a str, Vec<usize>>>,
     types: HashMap<(usize, &'a str), Named<Item>>,
     constants: HashMap<(usize, &'a str), Named<usize>>,
     /// Includes that are missing and needed: unit and place in its list, and who needs it first.
@@ -50,8 +52,18 @@ pub(super) struct Names<'a> {
 
 impl<'a> Names<'a> {
     pub(super) fn new(units: &'a [Unit]) -> Self {
+        let included = units.iter().map(|unit| {
+            let mut by_name: HashMap<_, Vec<usize>> = HashMap::new();
+            for include in &unit.includes {
+                let name = &*units[include.unit].name;
+                by_name.entry(name).or_default().push(include.unit);
+            }
+            by_name
+        });
+        let included = included.collect();
         Self {
             units,
+            included,
             types: HashMap::new(),
             constants: HashMap::new(),
             needed: HashMap::new(),
@@ -107,7 +119,8 @@ impl<'a> Names<'a> {
         };
         let mut found = self
             .included(unit, file)
-            .filter_map(|included| table.get(&(included, name)).copied());
+            .iter()
+            .filter_map(|included| table.get(&(*included, name)).copied());
         match (found.next(), found.next()) {
             (Some(one), None) => Found::One(one),
             (Some(one), Some(other)) => Found::Two(one, other),
@@ -120,9 +133,9 @@ impl<'a> Names<'a> {
     }
 
     /// The files that a file includes by a name.
-    fn included(&self, unit: usize, file: &str) -> impl Iterator<Item = usize> {
-        let includes = self.units[unit].includes.iter().map(|it| it.unit);
-        includes.filter(move |included| self.units[*included].name == file)
+    fn included(&self, unit: usize, file: &str) -> &[usize] {
+        let included = self.included[unit].get(file);
+        included.map_or(&[], Vec::as_slice)
     }
 
     /// An include that is missing is needed; the error comes with [`finish`](Self::finish).
@@ -195,17 +208,11 @@ impl<'a> Names<'a> {
             if file.is_empty() {
                 *known == unit
             } else {
-                self.included(unit, file).any(|included| included == *known)
+                self.included(unit, file).contains(known)
             }
         };
-        // The table has no order, and help is to be the same each time.
-        let mut names: Vec<&str> = table
-            .keys()
-            .filter(visible)
-            .map(|(_, name)| *name)
-            .chain(more.iter().copied())
-            .collect();
-        names.sort_unstable();
+        let names = table.keys().filter(visible).map(|(_, name)| *name);
+        let names = names.chain(more.iter().copied());
         let near = near::nearest(last, names)?;
         Some(if file.is_empty() {
             format!("did you mean `{near}`?")

@@ -1,6 +1,6 @@
 //! Names that were probably meant.
 
-/// The candidate that is nearest to `name`, if it is near enough to be a slip.
+/// The candidate that is nearest to `name`, if it is near enough to be a slip; of several the first in order.
 pub(super) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -11,7 +11,7 @@ pub(super) fn nearest<'a>(
         .filter(|candidate| candidate.len().abs_diff(name.len()) <= limit)
         .map(|candidate| (distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
-        .min_by_key(|(distance, _)| *distance)
+        .min()
         .map(|(_, candidate)| candidate)
 }
 

@@ -5,6 +5,8 @@ use crate::idl::{Diagnostic, Severity};
 
 /// Errors that are kept, and warnings: who has more will begin with the first ones anyway.
 const FINDINGS_MAX: usize = 100;
+/// Errors for which somebody looks for help among all names, which takes its time in a large contract.
+const HELPS_MAX: usize = 20;
 
 /// Findings in the order in which they were made.
 #[derive(Debug, Default)]
@@ -22,9 +24,18 @@ impl Report {
         self.errors > 0
     }
 
-    /// Further errors are counted only, so nobody needs to look for help.
+    /// Further errors are counted only.
     pub(super) const fn is_full(&self) -> bool {
         self.errors >= FINDINGS_MAX
+    }
+
+    /// Looks for help, unless there are so many errors that it would take too long.
+    pub(super) fn look(&self, help: impl FnOnce() -> Option<String>) -> Option<String> {
+        if self.errors < HELPS_MAX {
+            help()
+        } else {
+            None
+        }
     }
 
     /// An error; the caller may add other places and help.

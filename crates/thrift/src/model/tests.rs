@@ -72,6 +72,7 @@ fn constant(text: &str) -> Value {
 }
 
 mod names;
+mod random;
 mod values;
 
 #[test]

@@ -125,9 +125,7 @@ impl<'a> Model<'a> {
             Found::Two(one, other) => self.ambiguous(name, place, one.place, other.place),
             Found::Missing(missing) => self.names.need(unit, missing, place),
             Found::None => {
-                let help = (!self.report.is_full())
-                    .then(|| self.names.help_for_type(unit, name))
-                    .flatten();
+                let help = self.report.look(|| self.names.help_for_type(unit, name));
                 self.report
                     .error(place, format!("`{name}` is not defined"), "")
                     .maybe_help(help);
