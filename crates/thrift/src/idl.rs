@@ -7,6 +7,7 @@
 pub mod ast;
 mod diagnostic;
 mod doc;
+mod findings;
 mod lexer;
 mod parser;
 mod source;

@@ -8,6 +8,7 @@ pub(super) use values::{double, integer, literal};
 
 use super::{
     diagnostic::Diagnostic,
+    findings::Findings,
     source::{SourceId, Span},
 };
 
@@ -144,7 +145,7 @@ pub(super) struct Tokens {
     pub(super) tokens: Vec<Token>,
     pub(super) comments: Vec<Comment>,
     /// What is wrong with the tokens themselves.
-    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) findings: Findings,
 }
 
 /// Makes tokens of a text that is shorter than 4 GiB.
@@ -218,11 +219,8 @@ impl Lexer<'_> {
     }
 
     fn error(&mut self, start: usize, end: usize, message: impl Into<String>) -> &mut Diagnostic {
-        let diagnostics = &mut self.output.diagnostics;
-        diagnostics.push(Diagnostic::error(self.source, span(start, end), message));
-        diagnostics
-            .last_mut()
-            .expect("one was pushed the line before")
+        let error = Diagnostic::error(self.source, span(start, end), message);
+        self.output.findings.add(error)
     }
 
     fn line_comment(&mut self) {
@@ -354,11 +352,8 @@ impl Lexer<'_> {
             // `+`, `-` and `-e5` are numbers for the official compiler, which reads them as 0.
             kind = TokenKind::Double;
             let message = format!("`{text}` has no digits before its exponent and means 0");
-            self.output.diagnostics.push(Diagnostic::warning(
-                self.source,
-                span(start, self.at),
-                message,
-            ));
+            let warning = Diagnostic::warning(self.source, span(start, self.at), message);
+            self.output.findings.add(warning);
         } else if kind == TokenKind::Integer && integer(text).is_none() {
             self.error(start, self.at, format!("the integer `{text}` is too large"))
                 .help = Some("integers have 64 bits".into());

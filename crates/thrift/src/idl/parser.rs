@@ -10,8 +10,9 @@ mod types;
 
 use super::{
     ast::{Annotation, Document, Header, Integer, Literal, Name},
-    diagnostic::{Diagnostic, Label, Severity},
+    diagnostic::{Diagnostic, Label},
     doc,
+    findings::Findings,
     lexer::{self, Comment, Keyword, Token, TokenKind},
     source::{SourceId, Sources, Span},
 };
@@ -20,11 +21,9 @@ use super::{
 /// could be sent.
 const DEPTH_MAX: u32 = 64;
 
-/// Beyond this a file is not looked at: offsets have 32 bits, and the largest contracts known have a few megabytes.
-const FILE_SIZE_MAX: usize = 64 << 20;
-
-/// A file with more errors, or more warnings, than a person reads is probably of another kind.
-const FINDINGS_MAX: usize = 100;
+/// Beyond this a file is not looked at. Its tokens may take twelve times its bytes; the largest contracts known have a few
+/// megabytes.
+const FILE_SIZE_MAX: usize = 16 << 20;
 
 const ANNOTATION: &str = "an annotation or `)`";
 
@@ -68,18 +67,10 @@ pub fn parse(sources: &Sources, file: SourceId, diagnostics: &mut Vec<Diagnostic
         unclosed: 0,
         reported: Vec::new(),
         defines_float: None,
-        diagnostics: tokens.diagnostics,
+        findings: Findings::default(),
     };
     let document = parser.document();
-    let mut found = parser.diagnostics;
-    found.sort_by_key(|diagnostic| diagnostic.primary.span.start);
-    let mut counts = [0; 2];
-    found.retain(|diagnostic| {
-        let count = &mut counts[usize::from(diagnostic.severity == Severity::Error)];
-        *count += 1;
-        *count <= FINDINGS_MAX
-    });
-    diagnostics.append(&mut found);
+    diagnostics.append(&mut tokens.findings.merge(parser.findings));
     document
 }
 
@@ -101,7 +92,7 @@ struct Parser<'a> {
     reported: Vec<&'static str>,
     /// Whether the file defines a type `float`, once it was looked up.
     defines_float: Option<bool>,
-    diagnostics: Vec<Diagnostic>,
+    findings: Findings,
 }
 
 /// The cursor.
@@ -187,10 +178,10 @@ impl Parser<'_> {
     }
 
     fn report(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
-        self.diagnostics.push(diagnostic);
-        self.diagnostics
-            .last_mut()
-            .expect("one was pushed the line before")
+        if self.findings.is_full() {
+            self.at = self.tokens.len() - 1;
+        }
+        self.findings.add(diagnostic)
     }
 
     fn fail<T>(&mut self, span: Span, message: impl Into<String>) -> Parsed<T> {

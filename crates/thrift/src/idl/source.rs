@@ -94,8 +94,11 @@ impl Sources {
         let line = file.lines.partition_point(|start| *start <= offset);
         let start = file.lines[line - 1] as usize;
         let end = (offset as usize).min(file.text.len());
-        let column = String::from_utf8_lossy(&file.text.as_bytes()[start..end])
-            .chars()
+        // A character is as many bytes as it likes, but only one of them begins it.
+        let begins = |byte: &&u8| **byte & 0xc0 != 0x80;
+        let column = file.text.as_bytes()[start..end]
+            .iter()
+            .filter(begins)
             .count();
         (line, column + 1)
     }

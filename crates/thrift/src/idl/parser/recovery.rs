@@ -41,7 +41,7 @@ impl Parser<'_> {
                     let between = open.end as usize..token.span.start as usize;
                     if !is_broken && self.at == start && self.text[between].contains('\n') {
                         let other = self.open_bracket(open);
-                        if let Some(diagnostic) = self.diagnostics.last_mut() {
+                        if let Some(diagnostic) = self.findings.last_error() {
                             diagnostic.others.push(other);
                         }
                     }

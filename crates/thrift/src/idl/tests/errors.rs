@@ -1,6 +1,6 @@
 //! What is refused, with which words, and what is found after an error.
 
-use super::{check_findings, findings, parse_text, print};
+use super::{Severity, check_findings, findings, parse_text, print};
 
 /// The findings, and what is left of the text.
 #[track_caller]
@@ -302,7 +302,29 @@ fn depth() {
 
 #[test]
 fn not_too_many() {
-    let findings = findings(&"struct ;\n+ ".repeat(1000));
-    assert_eq!(findings.matches("error").count(), 100);
-    assert_eq!(findings.matches("warning").count(), 100);
+    for text in [
+        "struct ;\n+ ",
+        ";",
+        "99999999999999999999 ",
+        "'\n",
+        "a 'b\n",
+        "struct S { 1: i32 async async } ",
+    ] {
+        let (_, _, diagnostics) = parse_text(&text.repeat(50_000));
+        assert!(diagnostics.len() <= 200, "{text}");
+    }
+    // The first of each are kept, and warnings do not take the place of errors.
+    let text = format!(
+        "{}struct\n{}$",
+        "const double C = +\n".repeat(1_000),
+        "struct\n".repeat(1_000)
+    );
+    let (_, _, diagnostics) = parse_text(&text);
+    let warnings = diagnostics
+        .iter()
+        .filter(|diagnostic| diagnostic.severity == Severity::Warning);
+    assert_eq!(warnings.count(), 100);
+    assert_eq!(diagnostics.len(), 200);
+    assert!(findings(&text).starts_with("1:18: warning"));
+    assert!(findings(&text).contains("\n1002:1: error"));
 }
