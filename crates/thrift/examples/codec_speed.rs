@@ -9,13 +9,29 @@ use std::{hint::black_box, time::Instant};
 use trefoil_thrift::{
     Limits, Reader, Schema, Type, Value, WireType, check_struct,
     protocol::{BinaryReader, BinaryWriter, CompactReader, CompactWriter, JsonReader, JsonWriter},
+    rules::Rules,
     schema::{Annotations, Builder, NewField, Requiredness, StructId, StructKind},
     transcode_struct, write_value,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let wanted = std::env::args().nth(1).unwrap_or_default();
-    let (schema, order) = schema()?;
+    let (schema, order) = contract(&[])?;
+    // One rule for each field of a line.
+    let (ruled, ruled_order) = contract(&[
+        ("sku", "vt.prefix", "SKU-"),
+        ("quantity", "vt.ge", "0"),
+        ("price", "vt.ge", "0"),
+        ("title", "vt.max_size", "100"),
+        ("tags", "vt.elem.max_size", "20"),
+        ("is_gift", "vt.not_nil", "true"),
+        (
+            "warehouse",
+            "vt.in",
+            "[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]",
+        ),
+        ("weight", "vt.lt", "1000000000"),
+    ])?;
     let ty = Type::Struct(order);
     let value = value();
     let limits = Limits::default();
@@ -52,6 +68,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     reads!("binary", &binary, BinaryReader);
     reads!("compact", &compact, CompactReader);
     reads!("JSON", &json, JsonReader);
+
+    measure("check with rules", binary.len(), &mut || {
+        let mut reader = BinaryReader::new(black_box(&binary), &limits);
+        check_struct(&ruled, ruled_order, &mut reader).is_ok()
+    });
 
     let mut out = Vec::with_capacity(64 << 10);
     macro_rules! transcodes {
@@ -90,7 +111,10 @@ fn measure(name: &str, size: usize, work: &mut dyn FnMut() -> bool) {
     );
 }
 
-fn schema() -> Result<(Schema, StructId), Box<dyn std::error::Error>> {
+/// The contract of an order; with rules for fields of its lines: name, annotation, value.
+fn contract(
+    rules: &[(&str, &str, &str)],
+) -> Result<(Schema, StructId), Box<dyn std::error::Error>> {
     let mut builder = Builder::new();
     let mut declare =
         |name: &str| builder.declare_struct(name, StructKind::Struct, None, Annotations::new());
@@ -119,19 +143,25 @@ fn schema() -> Result<(Schema, StructId), Box<dyn std::error::Error>> {
             NewField::new(6, "work", Type::Struct(address)),
         ],
     )?;
-    builder.define_struct(
-        line,
-        vec![
-            required(1, "sku", Type::String),
-            required(2, "quantity", Type::I32),
-            required(3, "price", Type::Double),
-            NewField::new(4, "title", Type::String),
-            NewField::new(5, "tags", strings),
-            NewField::new(6, "is_gift", Type::Bool),
-            NewField::new(7, "warehouse", Type::I16),
-            NewField::new(8, "weight", Type::I64),
-        ],
-    )?;
+    let mut fields = vec![
+        required(1, "sku", Type::String),
+        required(2, "quantity", Type::I32),
+        required(3, "price", Type::Double),
+        NewField::new(4, "title", Type::String),
+        NewField::new(5, "tags", strings),
+        NewField::new(6, "is_gift", Type::Bool),
+        NewField::new(7, "warehouse", Type::I16),
+        NewField::new(8, "weight", Type::I64),
+    ];
+    for field in &mut fields {
+        for (_, key, value) in rules.iter().filter(|(name, _, _)| *name == field.name) {
+            field
+                .annotations
+                .insert((*key).into(), vec![(*value).into()]);
+        }
+        field.rules = Rules::parse(&field.annotations, field.ty, builder.schema()).rules;
+    }
+    builder.define_struct(line, fields)?;
     let lines = builder.list(Type::Struct(line));
     let readings = builder.list(Type::Double);
     let numbers = builder.set(Type::I32);

@@ -181,20 +181,22 @@ impl Rules {
 
     /// Looks at a value; the first rule that it breaks, in words.
     pub(crate) fn check(&self, subject: Subject<'_>) -> Result<(), String> {
-        self.checks
-            .iter()
-            .filter(|_| !self.is_skipped)
-            .try_for_each(|check| check.look(subject))
+        if self.is_skipped {
+            return Ok(());
+        }
+        for check in &self.checks {
+            if !check.holds(subject) {
+                return Err(check.complaint(subject));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Check {
-    fn look(&self, subject: Subject<'_>) -> Result<(), String> {
-        let subject = match subject {
-            Subject::Text(text) => Subject::Bytes(text.as_bytes()),
-            other => other,
-        };
-        let holds = match (self, subject) {
+    fn holds(&self, subject: Subject<'_>) -> bool {
+        match (self, subject) {
+            (_, Subject::Text(text)) => self.holds(Subject::Bytes(text.as_bytes())),
             (Self::Bool(wanted), Subject::Bool(value)) => value == *wanted,
             (Self::Integer(comparison, than), Subject::Integer(value)) => {
                 comparison.holds(Some(value.cmp(than)))
@@ -220,12 +222,13 @@ impl Check {
             (Self::SizeMax(size), _) => subject.size().is_none_or(|found| found <= *size),
             // The parser takes only rules that suit the type.
             _ => true,
-        };
-        if holds {
-            Ok(())
-        } else {
-            Err(format!("must {self}, {}", self.found(subject)))
         }
+    }
+
+    /// Which rule it is, and what the value is instead.
+    #[cold]
+    fn complaint(&self, subject: Subject<'_>) -> String {
+        format!("must {self}, {}", self.found(subject))
     }
 
     /// What the value is, or how large.
@@ -355,11 +358,11 @@ fn of_value(schema: &Schema, ty: Type, rules: Option<&Rules>, value: &Value) -> 
     if let Some(rules) = rules
         && let Some(subject) = subject(value)
     {
-        let broken = rules
-            .checks
-            .iter()
-            .filter_map(|check| check.look(subject).err());
-        found.extend(broken.map(|words| *Malformed::new(Fault::Rule(words), 0)));
+        let broken = rules.checks.iter().filter(|check| !check.holds(subject));
+        found.extend(broken.map(|check| {
+            let fault = Fault::Rule(check.complaint(subject));
+            *Malformed::new(fault, 0)
+        }));
     }
     match (ty, value) {
         (Type::Struct(id), _) => found.extend(violations(schema, id, value)),

@@ -170,16 +170,8 @@ fn values(schema: &Schema, root: StructId) -> Vec<Value> {
 fn normal(value: &mut Value) {
     match value {
         Value::String(text) => *text = text.replace('\0', "0"),
-        Value::Double(value) => {
-            if !value.is_normal() {
-                *value = 1.5;
-            }
-        }
-        Value::I64(value) => {
-            if value.unsigned_abs() >= 1 << 53 {
-                *value >>= 12;
-            }
-        }
+        Value::Double(value) if !value.is_normal() => *value = 1.5,
+        Value::I64(value) if value.unsigned_abs() >= 1 << 53 => *value >>= 12,
         Value::Struct(fields) => fields.iter_mut().for_each(|(_, value)| normal(value)),
         Value::List(elements) => elements.iter_mut().for_each(normal),
         Value::Set(elements) => {
