@@ -2,7 +2,7 @@
 //! look for a typing error.
 
 use super::{Diagnostic, Keyword, Parsed, Parser, Span, TokenKind};
-use crate::idl::ast::{BaseType, TypeKind};
+use crate::idl::ast::{BaseType, TypeKind, TypeRef};
 
 impl Parser<'_> {
     /// Reports a form of fbthrift unless the same form was reported before.
@@ -95,9 +95,9 @@ impl Parser<'_> {
             self.bump();
             return self.nested("types", |parser| {
                 parser.expect(TokenKind::Less, "`<`")?;
-                let element = parser.type_ref("a type")?;
+                let element = parser.stream_element()?;
                 while parser.eat(TokenKind::Comma).is_some() {
-                    parser.type_ref("a type")?;
+                    parser.stream_element()?;
                 }
                 parser.expect(TokenKind::Greater, "`>`")?;
                 Ok(Some(TypeKind::List(Box::new(element))))
@@ -111,6 +111,14 @@ impl Parser<'_> {
             return Ok(Some(TypeKind::Base(BaseType::Double)));
         }
         Ok(None)
+    }
+
+    fn stream_element(&mut self) -> Parsed<TypeRef> {
+        let element = self.type_ref("a type")?;
+        if self.eat_keyword(Keyword::Throws) {
+            self.skip_group(TokenKind::OpenParen, TokenKind::CloseParen);
+        }
+        Ok(element)
     }
 
     /// Whether the file defines a type `float`, which it may.

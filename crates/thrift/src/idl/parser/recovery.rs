@@ -131,7 +131,7 @@ impl Parser<'_> {
         }
     }
 
-    /// Skips a group in brackets that begins here, and what is between it and here.
+    /// Skips a group in brackets, if one begins here.
     pub(super) fn skip_group(&mut self, open: TokenKind, close: TokenKind) {
         if self.eat(open).is_none() {
             return;

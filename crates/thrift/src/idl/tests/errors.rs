@@ -98,7 +98,7 @@ fn other_dialects() {
     check_recovery(
         "package \"a.b\"\n@thrift.Doc{x = 1}\nstruct S { @a.B{} 1: float x; @c 2: list<float> y }\n\
          interaction I { void f() }\nservice T { performs I; readonly i32 f(), idempotent void g(),\n\
-         stream<i32> h(), i32, stream<i64> k(), sink<i32, i64> l() }\nenum E { @x A @y B }",
+         stream<i32> h(), i32, stream<i64> k(), sink<i32 throws (1: E e), i64> l() }\nenum E { @x A @y B }",
         &[
             "1:1: error: packages belong to fbthrift, another dialect of Thrift",
             "2:1: error: structured annotations belong to fbthrift, another dialect of Thrift",
