@@ -28,12 +28,15 @@ pub struct Skipper {
 enum Nest {
     /// A struct: the next is a field, or its stop.
     Struct,
-    /// Elements, so many to come. In a map keys and values alternate; in a list both types are the same.
-    Elements {
-        next: WireType,
-        other: WireType,
-        left: u64,
-    },
+    Elements(Elements),
+}
+
+/// Elements of a container, so many to come. In a map keys and values alternate; in a list both types are the same.
+#[derive(Debug, Clone, Copy)]
+struct Elements {
+    next: WireType,
+    other: WireType,
+    left: u64,
 }
 
 /// What going over a value led to.
@@ -43,6 +46,16 @@ enum Stepped {
     /// Something with a place of its own on the stack was begun; its inside begins here.
     Into(Nest, usize),
     /// More bytes are needed to tell.
+    Short,
+}
+
+/// Why going over what was begun was left.
+enum Left {
+    /// It has ended.
+    Ended,
+    /// Something within it begins.
+    For(Nest),
+    /// More bytes are needed.
     Short,
 }
 
@@ -115,42 +128,21 @@ impl Skipper {
             self.is_inside = true;
             self.enter(Nest::Struct, limits)?;
         }
-        while self.at <= input.len() {
-            if self.at > limits.message_max {
-                break;
-            }
+        let reach = input.len().min(limits.message_max);
+        while self.at <= reach {
             let Some(top) = self.stack.last_mut() else {
                 return Ok(Some(self.at));
             };
-            let stepped = match top {
-                Nest::Struct => match W::field(input, self.at, limits)? {
-                    Some(stepped) => stepped,
-                    None => {
-                        self.stack.pop();
-                        self.at += 1;
-                        continue;
-                    }
-                },
-                Nest::Elements { left: 0, .. } => {
-                    self.stack.pop();
-                    continue;
-                }
-                Nest::Elements { next, other, left } => {
-                    let stepped = W::value(input, self.at, *next, limits)?;
-                    if !matches!(stepped, Stepped::Short) {
-                        std::mem::swap(next, other);
-                        *left -= 1;
-                    }
-                    stepped
+            let left_for = match top {
+                Nest::Struct => go_over_fields::<W>(input, &mut self.at, reach, limits)?,
+                Nest::Elements(elements) => {
+                    elements.go_over::<W>(input, &mut self.at, reach, limits)?
                 }
             };
-            match stepped {
-                Stepped::To(at) => self.at = at,
-                Stepped::Into(nest, at) => {
-                    self.at = at;
-                    self.enter(nest, limits)?;
-                }
-                Stepped::Short => break,
+            match left_for {
+                Left::Ended => drop(self.stack.pop()),
+                Left::For(nest) => self.enter(nest, limits)?,
+                Left::Short => break,
             }
         }
         Ok(None)
@@ -162,6 +154,66 @@ impl Skipper {
         }
         self.stack.push(nest);
         Ok(())
+    }
+}
+
+/// Goes over fields, as far as they need no place of their own.
+#[inline]
+fn go_over_fields<W: Walk>(
+    input: &[u8],
+    at: &mut usize,
+    reach: usize,
+    limits: &Limits,
+) -> Result<Left> {
+    while *at <= reach {
+        match W::field(input, *at, limits)? {
+            Some(Stepped::To(end)) => *at = end,
+            Some(Stepped::Into(nest, inside)) => {
+                *at = inside;
+                return Ok(Left::For(nest));
+            }
+            Some(Stepped::Short) => break,
+            None => {
+                *at += 1;
+                return Ok(Left::Ended);
+            }
+        }
+    }
+    Ok(Left::Short)
+}
+
+impl Elements {
+    /// Goes over elements, as far as they need no place of their own.
+    #[inline]
+    fn go_over<W: Walk>(
+        &mut self,
+        input: &[u8],
+        at: &mut usize,
+        reach: usize,
+        limits: &Limits,
+    ) -> Result<Left> {
+        while self.left > 0 {
+            if *at > reach {
+                return Ok(Left::Short);
+            }
+            let nest = match W::value(input, *at, self.next, limits)? {
+                Stepped::To(end) => {
+                    *at = end;
+                    None
+                }
+                Stepped::Into(nest, inside) => {
+                    *at = inside;
+                    Some(nest)
+                }
+                Stepped::Short => return Ok(Left::Short),
+            };
+            std::mem::swap(&mut self.next, &mut self.other);
+            self.left -= 1;
+            if let Some(nest) = nest {
+                return Ok(Left::For(nest));
+            }
+        }
+        Ok(Left::Ended)
     }
 }
 
@@ -243,11 +295,11 @@ fn elements(
             Stepped::To(at.saturating_add(usize::try_from(size).unwrap_or(usize::MAX)))
         }
         None => Stepped::Into(
-            Nest::Elements {
+            Nest::Elements(Elements {
                 next: types.0,
                 other: types.1,
                 left: u64::from(count) << u32::from(is_map),
-            },
+            }),
             at,
         ),
     })

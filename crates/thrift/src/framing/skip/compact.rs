@@ -38,6 +38,9 @@ fn wire(number: u8, at: usize) -> Result<WireType> {
 #[inline]
 fn varint_end(input: &[u8], at: usize, size_max: usize) -> Result<Option<usize>> {
     let rest = input.get(at..).unwrap_or_default();
+    if let [0..=0x7f, ..] = rest {
+        return Ok(Some(at + 1));
+    }
     match rest.iter().take(size_max).position(|byte| *byte < 0x80) {
         Some(last) => Ok(Some(at + last + 1)),
         None if rest.len() < size_max => Ok(None),
@@ -48,6 +51,9 @@ fn varint_end(input: &[u8], at: usize, size_max: usize) -> Result<Option<usize>>
 /// A size, and where it ends.
 #[inline]
 fn size(input: &[u8], at: usize) -> Result<Option<(u32, usize)>> {
+    if let Some(&byte @ 0..=0x7f) = input.get(at) {
+        return Ok(Some((u32::from(byte), at + 1)));
+    }
     let Some(end) = varint_end(input, at, 5)? else {
         return Ok(None);
     };
