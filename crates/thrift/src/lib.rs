@@ -4,7 +4,7 @@
 //!
 //! - [`idl::parse`] reads the interface definition language, with the place of everything it says;
 //! - [`model::load`] finds out what it means, with everything that it includes;
-//! - [`diff::diff`] says what changed between two of them;
+//! - [`diff::diff`] says what changed between two of them, [`describe::to_json`] what one offers;
 //! - [`Schema`] is what a contract means, in the form in which the codecs want it;
 //! - [`protocol`] has the protocols, a [`Reader`] and a [`Writer`] for each;
 //! - [`check_struct`] says whether bytes are what the schema says.
@@ -16,8 +16,9 @@
 
 mod check;
 pub mod connection;
-pub mod framing;
+pub mod describe;
 pub mod diff;
+pub mod framing;
 pub mod idl;
 pub mod json;
 mod limits;
