@@ -1,16 +1,14 @@
 //! The contract of a service: what can be called, and by which names.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt::Display, str::FromStr, sync::Arc};
 
 use trefoil_thrift::{
-    idl::Severity,
+    idl::{Severity, ast},
     model::{Contract, load},
     schema,
 };
 
-use semver::Version;
-
-use crate::{key::ServiceKey, metadata::Metadata, problem::Problem};
+use crate::{key::ServiceId, metadata::Metadata, problem::Problem};
 
 /// The file that is a service's contract, beside `metadata.yml` or instead of it.
 pub const CONTRACT_FILE: &str = "contract.thrift";
@@ -59,7 +57,8 @@ impl ServiceContract {
         root: &str,
         files: &BTreeMap<String, Vec<u8>>,
     ) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
-        let loaded = load(root, files, &[]);
+        // Includes are looked for beside the file that includes them, then in the contract's own directory.
+        let loaded = load(root, files, &[String::new()]);
         let problems: Vec<Problem> = loaded
             .diagnostics
             .iter()
@@ -202,55 +201,20 @@ const KEY: &str = "trefoil.key";
 const VERSION: &str = "trefoil.version";
 
 impl ServiceContract {
-    /// What `metadata.yml` would say, from annotations of its services: `trefoil.key` and `trefoil.version`.
-    pub(crate) fn metadata(&self) -> Result<Metadata, Vec<Problem>> {
-        let label = &self.contract.label;
-        let annotation = |key: &str| {
-            let mut services = self.services();
-            services.find_map(|(_, service)| service.annotations.get(key)?.first().cloned())
-        };
-        let problem = |key: &str, reason: String, hint: &str| {
-            Problem::error(label, (1, 1), key, reason).with_hint(hint.to_owned())
-        };
+    /// What `metadata.yml` would say, from annotations of its services: `trefoil.key` and `trefoil.version`. With an `id`
+    /// that is known already they may be absent, but say nothing else.
+    pub(crate) fn metadata(&self, id: Option<&ServiceId>) -> Result<Metadata, Vec<Problem>> {
         let hint = "write it behind the service: service Calculator { … } (trefoil.key = \"math/calculator\", \
                     trefoil.version = \"1.0.0\"), or put a metadata.yml beside it";
         let mut problems = Vec::new();
-        let key = match annotation(KEY).map(|key| key.parse::<ServiceKey>()) {
-            Some(Ok(key)) => Some(key),
-            Some(Err(error)) => {
-                problems.push(problem(KEY, error.to_string(), hint));
-                None
-            }
-            None => {
-                problems.push(problem(
-                    KEY,
-                    "the contract does not say of which service it is".to_owned(),
-                    hint,
-                ));
-                None
-            }
-        };
-        let version = match annotation(VERSION).map(|version| version.parse::<Version>()) {
-            Some(Ok(version)) => Some(version),
-            Some(Err(error)) => {
-                problems.push(problem(
-                    VERSION,
-                    error.to_string(),
-                    "a version is three numbers: 1.0.0",
-                ));
-                None
-            }
-            None => {
-                problems.push(problem(
-                    VERSION,
-                    "the contract does not say of which version it is".to_owned(),
-                    hint,
-                ));
-                None
-            }
-        };
+        let missing = "the contract does not say of which service it is";
+        let key = self.stated(KEY, id.map(|id| &id.key), (missing, hint), &mut problems);
+        let hint = "a version is three numbers: 1.0.0";
+        let missing = "the contract does not say of which version it is";
+        let version = id.map(|id| &id.version);
+        let version = self.stated(VERSION, version, (missing, hint), &mut problems);
         match (key, version) {
-            (Some(key), Some(version)) => {
+            (Some(key), Some(version)) if problems.is_empty() => {
                 let name = self
                     .services()
                     .next()
@@ -264,6 +228,54 @@ impl ServiceContract {
             }
             _ => Err(problems),
         }
+    }
+
+    /// What all services that say it say; else what is known. `words` are the reason if nobody says it, and the hint.
+    fn stated<T>(
+        &self,
+        key: &str,
+        known: Option<&T>,
+        words: (&str, &str),
+        problems: &mut Vec<Problem>,
+    ) -> Option<T>
+    where
+        T: FromStr<Err: Display> + Display + Clone + PartialEq,
+    {
+        let (missing, hint) = words;
+        let root = self.contract.root();
+        let definitions = root.document.definitions.iter();
+        let services = definitions.filter_map(|definition| match definition {
+            ast::Definition::Service(service) => Some(service),
+            _ => None,
+        });
+        let annotations = services
+            .flat_map(|service| &service.annotations)
+            .filter(|annotation| annotation.key.text == key);
+        let mut found = known.cloned();
+        let mut is_said = known.is_some();
+        for annotation in annotations {
+            is_said = true;
+            let start = annotation.key.span.start;
+            let (line, column) = self.contract.sources.line_column(root.source, start);
+            let at = (line as u32, column as u32);
+            let problem = |reason: String| Problem::error(&self.contract.label, at, key, reason);
+            match (annotation.value().parse::<T>(), &found) {
+                (Err(error), _) => {
+                    problems.push(problem(error.to_string()).with_hint(hint.to_owned()))
+                }
+                (Ok(said), Some(known)) if said != *known => {
+                    let reason = format!("the contract says `{said}`, and it is `{known}`");
+                    let hint = "both must agree; without the annotation the other one counts";
+                    problems.push(problem(reason).with_hint(hint.to_owned()));
+                }
+                (Ok(said), _) => found = Some(said),
+            }
+        }
+        if !is_said {
+            let problem = Problem::error(&self.contract.label, (1, 1), key, missing);
+            problems.push(problem.with_hint(hint.to_owned()));
+        }
+        found
     }
 }
 

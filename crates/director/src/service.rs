@@ -96,6 +96,15 @@ impl Service {
     /// # Errors
     /// Every problem of both files, warnings included, when at least one of them is an error.
     pub fn load(files: &ServiceFiles) -> Result<Self, Vec<Problem>> {
+        Self::load_as(files, None)
+    }
+
+    /// The same for a service whose id is known from elsewhere, so that a contract without `metadata.yml` need not say it.
+    /// What the contract says must agree with it.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_as(files: &ServiceFiles, id: Option<&ServiceId>) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
         let mut contract = None;
         if let Some(texts) = &files.contract {
@@ -113,7 +122,7 @@ impl Service {
                 problems.extend(found);
                 metadata
             }
-            (None, Some(contract)) => match contract.metadata() {
+            (None, Some(contract)) => match contract.metadata(id) {
                 Ok(metadata) => Some(metadata),
                 Err(found) => {
                     problems.extend(found);
