@@ -43,6 +43,7 @@ pub fn router(node: Arc<Node>) -> Router {
 /// The platform API of a node, and more routes beside it.
 pub fn router_with(node: Arc<Node>, more: Router) -> Router {
     let api = Router::new()
+        .merge(routes::contracts::router())
         .merge(routes::events::router())
         .merge(routes::files::router())
         .merge(routes::logs::router())

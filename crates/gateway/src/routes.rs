@@ -3,6 +3,7 @@
 pub(crate) mod amqp_websocket;
 mod base64;
 pub(crate) mod call;
+pub(crate) mod contracts;
 pub(crate) mod events;
 pub(crate) mod files;
 pub(crate) mod instances;

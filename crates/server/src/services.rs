@@ -12,7 +12,8 @@ use std::{
 };
 
 use trefoil_director::{
-    Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceId, ServiceState, Source,
+    Breaks, Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceId, ServiceState,
+    Source,
 };
 use trefoil_jobs::{RunnerKind, ServiceStatus};
 
@@ -49,8 +50,8 @@ struct Inner {
 /// What somebody publishes.
 #[derive(Debug, Clone, Default)]
 pub struct Publication {
-    /// The text of `metadata.yml`.
-    pub metadata: String,
+    /// The text of `metadata.yml`. What has a contract may do without.
+    pub metadata: Option<String>,
     /// The text of `service.toml`.
     pub service: Option<String>,
     /// Further files: relative name to text.
@@ -77,6 +78,15 @@ pub enum MayReplace {
     Anything,
     /// The content with this digest.
     Digest(String),
+}
+
+/// What a publication may do to what is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowed {
+    /// Which content it may replace.
+    pub replace: MayReplace,
+    /// Its contract may break callers although the version says that it does not.
+    pub breaking: bool,
 }
 
 /// Why a service was not changed.
@@ -109,6 +119,9 @@ pub enum ServiceError {
         /// What is there.
         digest: String,
     },
+    /// Its contract breaks callers of a version that it claims to be compatible with.
+    #[error("the contract breaks callers of `{}`: it must be version {} or higher", .0.base, .0.required)]
+    Breaking(Box<Breaks>),
     /// The catalog refuses.
     #[error(transparent)]
     Catalog(#[from] CatalogError),
@@ -255,8 +268,18 @@ impl Services {
                 lost.push(id);
             }
         }
+        // Lower versions first, so that each finds those that it claims to be compatible with. Of equal ones the order
+        // stays: who comes first supplies the version.
+        found.sort_by(|a, b| {
+            let version =
+                |one: &scan::Found| one.service.as_ref().ok().map(|it| it.id.version.clone());
+            version(a).cmp(&version(b))
+        });
         let retired = self.retired();
-        for one in &found {
+        for one in &mut found {
+            if let Ok(service) = &mut one.service {
+                warn_of_breaks(&catalog, service);
+            }
             match &one.service {
                 Ok(service)
                     if matches!(service.source, Source::Published { .. })
@@ -298,16 +321,15 @@ impl Services {
         &self,
         wanted: ServiceId,
         publication: Publication,
-        may_replace: MayReplace,
+        allowed: Allowed,
     ) -> Result<Published, ServiceError> {
         let _one_at_a_time = self.0.changes.lock().await;
         let this = self.clone();
         let id = wanted.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            this.publish_files(&id, &publication, &may_replace)
-        })
-        .await
-        .map_err(|error| io::Error::other(error.to_string()))??;
+        let done =
+            tokio::task::spawn_blocking(move || this.publish_files(&id, &publication, &allowed))
+                .await
+                .map_err(|error| io::Error::other(error.to_string()))??;
         self.retired().remove(&wanted.to_string());
         self.keep_state(&wanted).await?;
         Ok(done)
@@ -317,11 +339,11 @@ impl Services {
         &self,
         wanted: &ServiceId,
         publication: &Publication,
-        may_replace: &MayReplace,
+        allowed: &Allowed,
     ) -> Result<Published, ServiceError> {
         let dir = self.0.published.join(directory_name(wanted));
         let files = check(publication, &dir)?;
-        let service = Service::load(&files).map_err(ServiceError::Broken)?;
+        let service = Service::load_as(&files, Some(wanted)).map_err(ServiceError::Broken)?;
         if service.id != *wanted {
             return Err(ServiceError::Mismatch {
                 wanted: wanted.clone(),
@@ -343,7 +365,7 @@ impl Services {
                 }
                 .into());
             }
-            match may_replace {
+            match &allowed.replace {
                 MayReplace::Digest(expected) if *expected != digest => {
                     return Err(ServiceError::Stale {
                         id: wanted.clone(),
@@ -359,11 +381,18 @@ impl Services {
                 }
                 MayReplace::Anything | MayReplace::Digest(_) => {}
             }
-        } else if let MayReplace::Digest(_) = may_replace {
+        } else if let MayReplace::Digest(_) = allowed.replace {
             return Err(ServiceError::Stale {
                 id: wanted.clone(),
                 digest: String::new(),
             });
+        }
+        if !allowed.breaking {
+            // Two contracts are compared, which takes a while: not under the lock.
+            let catalog = self.snapshot();
+            if let Some(breaks) = Breaks::of(&catalog, &service) {
+                return Err(ServiceError::Breaking(Box::new(breaks)));
+            }
         }
         write_directory(&dir, publication)?;
         let mut catalog = self.catalog();
@@ -473,6 +502,22 @@ impl Services {
         if let Err(error) = told.await {
             tracing::warn!(%error, "the engine was not told of changed services");
         }
+    }
+}
+
+/// What a watched directory supplies is served even if it breaks callers: whoever changes files there is not asked for more,
+/// and a platform that starts without a service would break all of them.
+fn warn_of_breaks(catalog: &Catalog, service: &mut Service) {
+    let is_known = catalog
+        .get(&service.id)
+        .is_some_and(|entry| entry.service.digest == service.digest);
+    if is_known || !matches!(service.source, Source::Directory { .. }) {
+        return;
+    }
+    if let Some(breaks) = Breaks::of(catalog, service) {
+        let warning = breaks.warning(&service.label);
+        tracing::warn!(service = %service.id, problem = %warning, "a contract breaks callers");
+        service.warnings.push(warning);
     }
 }
 

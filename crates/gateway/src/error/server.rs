@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use trefoil_director::Problem as FileProblem;
+use trefoil_director::{Breaks, Problem as FileProblem};
 use trefoil_server::{
     SubmitError, engine_thread::CallError, services::ServiceError, store::StoreError,
 };
@@ -102,6 +102,7 @@ impl From<ServiceError> for Problem {
                 detail,
             )
             .hint("read the service again and decide with what it is now"),
+            ServiceError::Breaking(breaks) => breaking(&breaks, detail),
             ServiceError::Catalog(error) => error.into(),
             ServiceError::Store(error) => error.into(),
             ServiceError::Io(error) => match error.kind() {
@@ -115,6 +116,45 @@ impl From<ServiceError> for Problem {
             },
         }
     }
+}
+
+/// A contract that breaks callers: each break with what was and what is.
+fn breaking(breaks: &Breaks, detail: String) -> Problem {
+    let problem = Problem::new(
+        StatusCode::CONFLICT,
+        "breaking-change",
+        Code::FailedPrecondition,
+        detail,
+    )
+    .with("base", breaks.base.to_string())
+    .with("required", breaks.required.to_string())
+    .hint(format!(
+        "publish it as version {} or higher, or with `?force=true` if nobody calls what it breaks",
+        breaks.required
+    ));
+    let changes = breaks.to_json();
+    let changes = changes.as_array().into_iter().flatten();
+    changes.fold(problem, |problem, change| {
+        let text = |member: &str| change[member].as_str().unwrap_or_default();
+        let mut entry = json!({
+            "pointer": text("place"),
+            "location": "body",
+            "detail": text("message"),
+            "rule": text("kind"),
+        });
+        for side in ["old", "new"] {
+            if let Some(found) = change.get(side) {
+                entry[side] = found.clone();
+            }
+        }
+        let new = change.get("new").unwrap_or(&Value::Null);
+        for member in ["file", "line", "column"] {
+            if let Some(found) = new.get(member) {
+                entry[member] = found.clone();
+            }
+        }
+        problem.entry(entry)
+    })
 }
 
 /// A problem of a file of a service, as an entry of `errors[]`.

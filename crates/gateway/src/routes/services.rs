@@ -17,7 +17,7 @@ use trefoil_director::{
 };
 use trefoil_server::{
     Node,
-    services::{MayReplace, Publication, Published},
+    services::{Allowed, MayReplace, Publication, Published},
 };
 
 use crate::{
@@ -244,35 +244,13 @@ impl Request<'_> {
         Ok(Json(json!({ "items": items })).into_response())
     }
 
-    async fn publish(self, id: ServiceId, body: Body) -> Result<Response, Problem> {
+    async fn publish(mut self, id: ServiceId, body: Body) -> Result<Response, Problem> {
         let node = self.node;
         let value = json_body(&self.headers, body, node.config.json_max).await?;
-        self.query.none()?;
-        let may_replace = match IfMatch::of(&self.headers)? {
-            IfMatch::Absent => MayReplace::Nothing,
-            IfMatch::Any => MayReplace::Anything,
-            IfMatch::Tags(tags) => {
-                let current = node
-                    .services
-                    .snapshot()
-                    .get(&id)
-                    .map(|entry| entry.service.digest.clone());
-                let digests: Vec<&str> = tags.iter().map(|tag| digest_of(tag)).collect();
-                let wanted = digests
-                    .iter()
-                    .find(|digest| current.as_deref() == Some(**digest));
-                MayReplace::Digest((*wanted.or(digests.first()).unwrap_or(&"")).to_owned())
-            }
-        };
-        let published = node
-            .services
-            .publish(id.clone(), publication(value)?, may_replace)
-            .await?;
-        let status = match published {
-            Published::New => StatusCode::CREATED,
-            Published::Replaced | Published::Unchanged => StatusCode::OK,
-        };
-        let entry = found(&node.services.snapshot(), &id)?;
+        let is_forced = self.query.flag("force")?;
+        self.query.end()?;
+        let (publication, force) = publication(value)?;
+        let (entry, status) = put(node, id, &self.headers, publication, is_forced || force).await?;
         let mut response = shown(node, &entry, status);
         if status == StatusCode::CREATED
             && let Ok(location) = HeaderValue::try_from(service_href(&entry.service))
@@ -334,6 +312,46 @@ impl Request<'_> {
     }
 }
 
+/// Publishes one version as `If-Match` allows it; `force` lets its contract break callers. Gives it as it is now, and the
+/// status of the answer.
+pub(super) async fn put(
+    node: &Node,
+    id: ServiceId,
+    headers: &HeaderMap,
+    publication: Publication,
+    force: bool,
+) -> Result<(Entry, StatusCode), Problem> {
+    let replace = match IfMatch::of(headers)? {
+        IfMatch::Absent => MayReplace::Nothing,
+        IfMatch::Any => MayReplace::Anything,
+        IfMatch::Tags(tags) => {
+            let current = node
+                .services
+                .snapshot()
+                .get(&id)
+                .map(|entry| entry.service.digest.clone());
+            let digests: Vec<&str> = tags.iter().map(|tag| digest_of(tag)).collect();
+            let wanted = digests
+                .iter()
+                .find(|digest| current.as_deref() == Some(**digest));
+            MayReplace::Digest((*wanted.or(digests.first()).unwrap_or(&"")).to_owned())
+        }
+    };
+    let allowed = Allowed {
+        replace,
+        breaking: force,
+    };
+    let published = node
+        .services
+        .publish(id.clone(), publication, allowed)
+        .await?;
+    let status = match published {
+        Published::New => StatusCode::CREATED,
+        Published::Replaced | Published::Unchanged => StatusCode::OK,
+    };
+    Ok((found(&node.services.snapshot(), &id)?, status))
+}
+
 /// The second service of a match, from the query.
 fn other(
     query: &mut Query,
@@ -359,7 +377,7 @@ fn other(
 }
 
 /// The version that a path names. One that is named exactly is shown even when it is retired.
-fn find(catalog: &Catalog, text: &str) -> Result<Entry, Problem> {
+pub(super) fn find(catalog: &Catalog, text: &str) -> Result<Entry, Problem> {
     if let Ok(id) = text.parse::<ServiceId>()
         && let Some(entry) = catalog.get(&id)
     {
@@ -409,13 +427,14 @@ fn versions(catalog: &Catalog, key: &str) -> Result<Vec<Entry>, Problem> {
     Ok(entries)
 }
 
-/// Reads the body of a publication.
-fn publication(value: Value) -> Result<Publication, Problem> {
+/// Reads the body of a publication, and whether it may break callers.
+fn publication(value: Value) -> Result<(Publication, bool), Problem> {
     let mut violations = Vec::new();
     let mut publication = Publication::default();
+    let mut force = false;
     if let Some(mut members) = Members::of(value, "", &mut violations) {
         match members.take("metadata") {
-            Some(Value::String(text)) => publication.metadata = text,
+            Some(Value::String(text)) => publication.metadata = Some(text),
             Some(_) => members.wrong("metadata", "type", "expected the text of metadata.yml"),
             None => members.wrong(
                 "metadata",
@@ -424,20 +443,27 @@ fn publication(value: Value) -> Result<Publication, Problem> {
             ),
         }
         publication.service = members.text("service");
-        publication.files = members.texts("files").unwrap_or_default();
-        for name in publication.files.keys() {
-            if let Some(above) = file_above(&publication.files, name) {
-                let detail = format!("`{above}` is a file, so nothing can be below it");
-                members.wrong_at(&format!("files/{}", escape(name)), "file-name", detail);
-            }
-        }
+        publication.files = take_files(&mut members);
+        force = members.flag("force").unwrap_or(false);
         members.end();
     }
     if violations.is_empty() {
-        Ok(publication)
+        Ok((publication, force))
     } else {
         Err(violations.into())
     }
+}
+
+/// The member `files`: relative name to text.
+pub(super) fn take_files(members: &mut Members<'_>) -> BTreeMap<String, String> {
+    let files = members.texts("files").unwrap_or_default();
+    for name in files.keys() {
+        if let Some(above) = file_above(&files, name) {
+            let detail = format!("`{above}` is a file, so nothing can be below it");
+            members.wrong_at(&format!("files/{}", escape(name)), "file-name", detail);
+        }
+    }
+    files
 }
 
 /// Which of the files stands where a directory of `name` would be.

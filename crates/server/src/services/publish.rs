@@ -15,6 +15,12 @@ pub(super) fn directory_name(id: &ServiceId) -> String {
     format!("{}@{}", id.key.as_str().replace('/', "%"), id.version)
 }
 
+/// The version that a directory among the published ones is of: the reverse of [`directory_name`].
+pub(super) fn id_of(dir: &Path) -> Option<ServiceId> {
+    let (key, version) = dir.file_name()?.to_str()?.split_once('@')?;
+    format!("{}:{version}", key.replace('%', "/")).parse().ok()
+}
+
 /// Checks names and makes the description that the director reads.
 pub(super) fn check(publication: &Publication, dir: &Path) -> Result<ServiceFiles, ServiceError> {
     let problem = |name: &str, reason: &str| {
@@ -37,16 +43,17 @@ pub(super) fn check(publication: &Publication, dir: &Path) -> Result<ServiceFile
             return Err(problem(name, "is given as a member of its own"));
         }
     }
-    let mut hashed = vec![(
-        "metadata.yml".to_owned(),
-        sha256(publication.metadata.as_bytes()),
-    )];
-    hashed.extend(
-        publication
-            .service
-            .as_ref()
-            .map(|text| ("service.toml".to_owned(), sha256(text.as_bytes()))),
-    );
+    let mut hashed = Vec::new();
+    let named = [
+        ("metadata.yml", &publication.metadata),
+        ("service.toml", &publication.service),
+    ];
+    for (name, text) in named {
+        hashed.extend(
+            text.as_ref()
+                .map(|text| (name.to_owned(), sha256(text.as_bytes()))),
+        );
+    }
     hashed.extend(
         publication
             .files
@@ -55,10 +62,10 @@ pub(super) fn check(publication: &Publication, dir: &Path) -> Result<ServiceFile
     );
     Ok(ServiceFiles {
         label: dir.display().to_string(),
-        metadata: Some((
-            "metadata.yml".to_owned(),
-            publication.metadata.clone().into_bytes(),
-        )),
+        metadata: publication
+            .metadata
+            .clone()
+            .map(|text| ("metadata.yml".to_owned(), text.into_bytes())),
         service_toml: publication
             .service
             .clone()
@@ -105,7 +112,9 @@ pub(super) fn write_directory(dir: &Path, publication: &Publication) -> io::Resu
         }
         file.sync_all()
     };
-    write("metadata.yml", &publication.metadata)?;
+    if let Some(text) = &publication.metadata {
+        write("metadata.yml", text)?;
+    }
     if let Some(text) = &publication.service {
         write("service.toml", text)?;
     }
@@ -125,4 +134,19 @@ pub(super) fn write_directory(dir: &Path, publication: &Publication) -> io::Resu
         fs::rename(&temporary, dir)?;
     }
     fs::File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_says_of_which_version_it_is() {
+        for id in ["a:1.0.0", "a/b-c/d_e.f:1.2.3-rc.1+x.5"] {
+            let id: ServiceId = id.parse().unwrap();
+            let dir = Path::new("/published").join(directory_name(&id));
+            assert_eq!(id_of(&dir), Some(id));
+        }
+        assert_eq!(id_of(Path::new("/published/other")), None);
+    }
 }

@@ -126,7 +126,12 @@ fn load(
         digest: digest(dir)?,
         source: source(dir.canonicalize()?),
     };
-    Ok(Service::load(&files))
+    // What was published without metadata has its id from the request, and keeps it in the name of its directory.
+    let id = match &files.source {
+        Source::Published { dir } => super::publish::id_of(dir),
+        Source::Directory { .. } | Source::Builtin => None,
+    };
+    Ok(Service::load_as(&files, id.as_ref()))
 }
 
 /// The contract and all files that it may include, if there is one.
