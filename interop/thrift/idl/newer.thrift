@@ -9,7 +9,7 @@ struct Wide {
   1: i32 number,
   2: list<map<i32, string>> unknown,
   3: string text,
-  4: optional Wide inner,
+  4: optional Wide & inner,
   5: bool flag,
 }
 

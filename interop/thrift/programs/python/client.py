@@ -100,7 +100,10 @@ class Checks:
         echoes(self._client.echoString, "", "plain", "Ünïcödé 漢字 𝄞", 'a "quote", a back\\slash and a /')
 
     def control_characters(self):
-        echoes(self._client.echoString, "\n\t\r\b\f", "\x01\x1f\x7f", "nul\0inside")
+        echoes(self._client.echoString, "\n\t\r\b\f", "\x01\x1f\x7f")
+
+    def nul_character(self):
+        echoes(self._client.echoString, "nul\0inside")
 
     def binaries(self):
         echoes(self._client.echoBinary, b"", b"\0", b"\xff\xfe", bytes(range(256)))

@@ -170,7 +170,8 @@ var checks = []struct {
 	{"strings", func() {
 		echoes(c.EchoString, "", "plain", "Ünïcödé 漢字 𝄞", `a "quote", a back\slash and a /`)
 	}},
-	{"control_characters", func() { echoes(c.EchoString, "\n\t\r\b\f", "\x01\x1f\x7f", "nul\x00inside") }},
+	{"control_characters", func() { echoes(c.EchoString, "\n\t\r\b\f", "\x01\x1f\x7f") }},
+	{"nul_character", func() { echoes(c.EchoString, "nul\x00inside") }},
 	{"binaries", func() { echoes(c.EchoBinary, []byte{}, []byte{0}, []byte{255, 254}, everyByte()) }},
 	{"large_string", func() { echoes(c.EchoString, strings.Repeat("0123456789abcdeü", 65536)) }},
 	{"large_binary", func() { echoes(c.EchoBinary, bytes.Repeat(everyByte(), 4096)) }},
