@@ -196,6 +196,19 @@ fn cve_2015_3254_recursion_has_an_end() {
 }
 
 #[test]
+fn cve_2015_3254_no_limit_lets_the_stack_overflow() {
+    let limits = Limits {
+        depth_max: u32::MAX,
+        ..Limits::default()
+    };
+    messages!(|writer| chain(256, writer)).are_good(&limits);
+    messages!(|writer| nodes(127, writer)).are_good(&limits);
+    let is_it = |fault: &Fault| *fault == Fault::TooDeep(256);
+    messages!(|writer| chain(257, writer)).are_refused(&limits, is_it);
+    messages!(|writer| nodes(128, writer)).are_refused(&limits, is_it);
+}
+
+#[test]
 fn cve_2015_3254_recursion_of_a_megabyte_has_an_end() {
     // Headers of fields or lists without end, as they fit into a frame.
     let limits = Limits::default();
