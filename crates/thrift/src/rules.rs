@@ -47,6 +47,8 @@ enum Check {
     Text(Relation, Vec<u8>),
     Texts(bool, Vec<Vec<u8>>),
     Pattern(Pattern),
+    /// It is one of these values of an enumeration, or none of them: numbers, and names as they are written.
+    Names(bool, Vec<(i64, String)>),
     /// It is a value of the enumeration: its name, and its numbers in rising order.
     Defined(String, Vec<i32>),
     SizeMin(u64),
@@ -204,6 +206,9 @@ impl Check {
             (Self::Integers(wanted, among), Subject::Integer(value)) => {
                 among.contains(&value) == *wanted
             }
+            (Self::Names(wanted, among), Subject::Integer(value)) => {
+                among.iter().any(|(number, _)| *number == value) == *wanted
+            }
             (Self::Double(comparison, than), Subject::Double(value)) => {
                 comparison.holds(value.partial_cmp(than))
             }
@@ -294,6 +299,11 @@ impl fmt::Display for Check {
             Self::Integers(wanted, values) => {
                 write!(f, "{} {}", among(wanted), list(values, ToString::to_string))
             }
+            Self::Names(wanted, values) => match (values.as_slice(), wanted) {
+                ([(_, name)], true) => write!(f, "be {name}"),
+                ([(_, name)], false) => write!(f, "not be {name}"),
+                _ => write!(f, "{} {}", among(wanted), list(values, |it| it.1.clone())),
+            },
             Self::Double(comparison, than) => write!(f, "{} {than}", comparison.words()),
             Self::Doubles(wanted, values) => {
                 write!(f, "{} {}", among(wanted), list(values, ToString::to_string))

@@ -179,13 +179,16 @@ fn among(wanted: bool, items: &[&str], ty: Type, schema: &Schema) -> Result<Chec
     if items.is_empty() {
         return Err(Trouble::Wrong("it names no values".to_owned()));
     }
-    let integers = |parse: &dyn Fn(&str) -> Result<i64, Trouble>| {
-        let values: Result<_, Trouble> = items.iter().map(|item| parse(item)).collect();
-        Ok(Check::Integers(wanted, values?))
-    };
     match ty {
-        Type::I8 | Type::I16 | Type::I32 | Type::I64 => integers(&integer),
-        Type::Enum(id) => integers(&|item| enum_value(item, id, schema)),
+        Type::I8 | Type::I16 | Type::I32 | Type::I64 => {
+            let values: Result<_, Trouble> = items.iter().map(|item| integer(item)).collect();
+            Ok(Check::Integers(wanted, values?))
+        }
+        Type::Enum(id) => {
+            let values = items.iter().map(|item| enum_value(item, id, schema));
+            let values: Result<_, Trouble> = values.collect();
+            Ok(Check::Names(wanted, values?))
+        }
         Type::Double => {
             let values: Result<_, Trouble> = items.iter().map(|item| double(item)).collect();
             Ok(Check::Doubles(wanted, values?))
@@ -245,7 +248,10 @@ fn compare(
     Ok(match ty {
         Type::I8 | Type::I16 | Type::I32 | Type::I64 => Check::Integer(comparison, integer(text)?),
         Type::Double => Check::Double(comparison, double(text)?),
-        Type::Enum(id) if is_equality => Check::Integer(comparison, enum_value(text, id, schema)?),
+        Type::Enum(id) if is_equality => {
+            let value = enum_value(text, id, schema)?;
+            Check::Names(comparison == Comparison::Equal, vec![value])
+        }
         Type::Bool if is_equality => Check::Bool(flag(text)? == (comparison == Comparison::Equal)),
         Type::String | Type::Binary if is_equality => {
             let relation = match comparison {
@@ -283,14 +289,22 @@ fn size(text: &str) -> Result<u64, Trouble> {
     u64::try_from(integer(text)?).map_err(|_| Trouble::Wrong(format!("a size cannot be {text}")))
 }
 
-/// By name, with or without those of the enumeration and its file in front, or by number.
-fn enum_value(text: &str, id: EnumId, schema: &Schema) -> Result<i64, Trouble> {
+/// By name, with or without those of the enumeration and its file in front, or by number; the number and the name.
+fn enum_value(text: &str, id: EnumId, schema: &Schema) -> Result<(i64, String), Trouble> {
     let enumeration = schema.enumeration(id);
     let name = text.rsplit('.').next().unwrap_or(text).trim();
     if let Some(number) = enumeration.number_of(name.as_bytes()) {
-        return Ok(i64::from(number));
+        return Ok((i64::from(number), name.to_owned()));
     }
-    integer(text).map_err(|_| Trouble::Wrong(format!("{} has no value {text:?}", enumeration.name)))
+    let number = integer(text)
+        .map_err(|_| Trouble::Wrong(format!("{} has no value {text:?}", enumeration.name)))?;
+    let name = i32::try_from(number)
+        .ok()
+        .and_then(|it| enumeration.name_of(it));
+    Ok((
+        number,
+        name.map_or_else(|| number.to_string(), str::to_owned),
+    ))
 }
 
 /// In the syntax that Go and RE2 have, in linear time: no references back, no looking around.

@@ -302,7 +302,7 @@ fn enumerations_have_names() {
         colour,
         &rules,
         Value::I32(3),
-        "it: must be one of 1, 2, 7, is 3",
+        "it: must be one of RED, GREEN, BLUE, is 3",
     );
     let rules = [("vt.defined_only", "true")];
     holds(colour, &rules, Value::I32(7));
@@ -317,7 +317,7 @@ fn enumerations_have_names() {
         colour,
         &[("vt.ne", "file.Colour.RED")],
         Value::I32(1),
-        "it: must not be 1, is 1",
+        "it: must not be RED, is 1",
     );
     assert_eq!(
         wrong(colour, ("vt.eq", "PINK")),
