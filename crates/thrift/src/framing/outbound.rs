@@ -79,9 +79,15 @@ impl Outbound {
         outgoing: &Outgoing<'_>,
         body: impl FnOnce(&mut Vec<u8>),
     ) -> Result<Vec<u8>, Unsendable> {
-        let mut encoded = Vec::new();
-        self.encoder.encode(outgoing, body, &mut encoded)?;
-        Ok(encoded)
+        let result = self.encoder.encode(outgoing, body, &mut self.plain);
+        // Small ones are kept with no more memory than they need.
+        let encoded = if self.plain.len() > KEPT_MAX {
+            std::mem::take(&mut self.plain)
+        } else {
+            self.plain.clone()
+        };
+        forget(&mut self.plain);
+        result.map(|()| encoded)
     }
 
     pub(crate) fn send_encoded(&mut self, dialect: Dialect, encoded: &[u8]) {
