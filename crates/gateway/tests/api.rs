@@ -6,6 +6,8 @@
 
 #[path = "api/calls.rs"]
 mod calls;
+#[path = "api/contracts.rs"]
+mod contracts;
 #[path = "api/edge.rs"]
 mod edge;
 #[path = "api/jobs.rs"]
