@@ -1,0 +1,85 @@
+"""The platform under test: started with a contract and nothing else, told about instances through its interface."""
+
+import json
+import shutil
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from pathlib import Path
+
+from .languages import IDL, WORK
+from .process import Running
+
+#: The service that `idl/conformance.thrift` says it is.
+SERVICE = "interop/conformance:1.0.0"
+#: How long an instance may take to be found good.
+READY_SECONDS = 30
+
+
+def service_directory(parent: Path) -> None:
+    """Publishes the contract: a directory with it, in a directory of services."""
+    directory = parent / "conformance"
+    directory.mkdir(parents=True, exist_ok=True)
+    shutil.copy(IDL / "conformance.thrift", directory / "contract.thrift")
+
+
+class Trefoil:
+    def __init__(self, program: Path, services: Path, name: str):
+        self._data = WORK / "run" / f"{name}-data"
+        shutil.rmtree(self._data, ignore_errors=True)
+        self._data.mkdir(parents=True)
+        command = [str(program), "up", "--json", "--data", str(self._data), "--services", str(services)]
+        for listener in ("http", "thrift", "amqp", "management"):
+            command += [f"--{listener}-listen", "127.0.0.1:0"]
+        command += ["--drain-timeout", "5s"]
+        self._running = Running(command, WORK / "run" / f"{name}.log")
+        try:
+            said = json.loads(self._running.said)
+            self.thrift = said["thrift"]
+            self._http = said["http"]
+            self.version = said["version"]
+        except BaseException:
+            self._running.end()
+            raise
+
+    def register(self, address: str, transport: str | None, protocol: str | None, multiplex: str) -> None:
+        """Registers the one instance, and waits until it is called healthy."""
+        thrift = {"transport": transport, "protocol": protocol, "multiplex": multiplex or None}
+        thrift = {name: value for name, value in thrift.items() if value is not None}
+        self._ask("PUT", self._instance(), {"address": address, "thrift": thrift})
+        end = time.monotonic() + READY_SECONDS
+        while (view := self._ask("GET", self._instance()))["state"] != "healthy":
+            if time.monotonic() > end:
+                raise RuntimeError(f"the instance is {view['state']}: {view['reason']}")
+            time.sleep(0.02)
+
+    def deregister(self) -> None:
+        self._ask("DELETE", self._instance())
+
+    def end(self) -> None:
+        """Asks it to end, as an operator would, and expects that it does so well."""
+        alive = self._running.is_alive()
+        code = self._running.end(politely=True)
+        shutil.rmtree(self._data, ignore_errors=True)
+        if not alive or code:
+            what = "ended with" if alive else "ended before it was asked to, with"
+            raise RuntimeError(f"trefoil {what} {code}; its log is {self._running.log}")
+
+    @staticmethod
+    def _instance() -> str:
+        return f"services/{SERVICE}/instances/peer"
+
+    def _ask(self, method: str, path: str, body: object = None) -> dict:
+        request = urllib.request.Request(
+            f"{self._http}/v1/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise RuntimeError(f"{method} {path}: {error.code} {error.read().decode(errors='replace')[:400]}") from error
+        return json.loads(text) if text else {}
