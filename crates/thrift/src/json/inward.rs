@@ -393,7 +393,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
                     None => {
                         let limit = JsonErrorKind::OverLimit {
                             what: "the message with its defaults",
-                            found: self.limits.message_max + size,
+                            found: self.limits.message_max.saturating_add(size),
                             limit: self.limits.message_max,
                         };
                         return Err(self.source.fail(limit, start));
