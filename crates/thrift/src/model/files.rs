@@ -39,6 +39,8 @@ pub(super) struct Missing {
     pub name: String,
     /// As it is written.
     pub text: String,
+    /// It leads out of the contract's directory, where nothing is looked for.
+    pub is_outside: bool,
     pub place: Place,
 }
 
@@ -220,6 +222,7 @@ impl Loader<'_> {
             Found::Nothing => self.units[unit].missing.push(Missing {
                 name: base_name(&literal.text).to_owned(),
                 text: literal.text.clone(),
+                is_outside: is_outside(from, &literal.text),
                 place,
             }),
         }
@@ -258,8 +261,8 @@ impl Loader<'_> {
         if text.is_empty() || text.starts_with('/') {
             return Found::Nothing;
         }
-        let directory = from.rsplit_once('/').map_or("", |(directory, _)| directory);
-        let paths = std::iter::once(directory).chain(self.include_paths.iter().map(String::as_str));
+        let paths = self.include_paths.iter().map(String::as_str);
+        let paths = std::iter::once(directory(from)).chain(paths);
         for label in paths.filter_map(|path| normalize(path, text)) {
             if let Some(unit) = self.known.get(&label) {
                 return Found::Known(*unit);
@@ -293,6 +296,16 @@ impl Loader<'_> {
         }
         false
     }
+}
+
+fn is_outside(from: &str, text: &str) -> bool {
+    text.starts_with('/') || normalize(directory(from), text).is_none()
+}
+
+fn directory(label: &str) -> &str {
+    label
+        .rsplit_once('/')
+        .map_or("", |(directory, _)| directory)
 }
 
 /// A file's name without directory and ending.

@@ -148,7 +148,11 @@ impl<'a> Names<'a> {
         for (at, unit) in self.units.iter().enumerate() {
             for (index, missing) in unit.missing.iter().enumerate() {
                 let message = format!("the file {} is not there", missing.text);
-                let help = "includes are looked for beside the file that includes them, and in the include paths";
+                let help = if missing.is_outside {
+                    "this path leads out of the contract's directory, where nothing is looked for"
+                } else {
+                    "includes are looked for beside the file that includes them, and in the include paths"
+                };
                 match self.needed.get(&(at, index)) {
                     Some(place) => report
                         .error(missing.place, message, "")

@@ -121,6 +121,10 @@ include \"a.thrift\"
         "include \"/etc/passwd\"",
         &["1:9: warning: the file /etc/passwd is not there"],
     );
+    let helps = |text: &str| load_text(text).diagnostics[0].help.clone().unwrap();
+    assert!(helps("include \"../a.thrift\"").contains("leads out"));
+    assert!(helps("include \"/a.thrift\"").contains("leads out"));
+    assert!(helps("include \"a.thrift\"").contains("include paths"));
     check(
         "--- main.thrift
 include \"a.thrift\"
