@@ -82,7 +82,9 @@ fn of_contract<'p>(node: &Node, path: &'p str) -> Option<(ServiceRequest, &'p st
     let (service, method) = path.rsplit_once('/')?;
     let request: ServiceRequest = service.parse().ok()?;
     let found = node.services.snapshot().resolve(&request).ok()?;
-    (found.contract.is_some() && found.run.is_none()).then_some((request, method))
+    let contract = found.contract.as_ref()?;
+    // A derived contract is another form of what is a job.
+    (!contract.is_derived() && found.run.is_none()).then_some((request, method))
 }
 
 /// The service that `{key}[:{version}]/run` names, and whether there is one.

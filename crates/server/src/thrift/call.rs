@@ -115,6 +115,14 @@ pub enum CallFailure {
         /// Where the call was.
         place: &'static str,
     },
+    /// A job was begun, and has not ended.
+    #[error("job {job} has not ended: {reason}")]
+    Unfinished {
+        /// The job, which can be asked for.
+        job: String,
+        /// Why nobody waits any longer.
+        reason: String,
+    },
     /// The arguments are not what the contract says.
     #[error("{0}")]
     Malformed(String),
@@ -143,6 +151,7 @@ impl CallFailure {
             | Self::Disconnected { .. }
             | Self::BadReply { .. }
             | Self::DeadlineExceeded { .. }
+            | Self::Unfinished { .. }
             | Self::Overloaded { .. }
             | Self::Stopping => Kind::InternalError,
         };

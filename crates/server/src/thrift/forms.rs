@@ -3,7 +3,7 @@
 use trefoil_thrift::{
     ApplicationError, Fault, Limits, Malformed, Reader as _, Result, Schema, check_struct,
     framing::Protocol,
-    json::{self, JsonOptions, Outcome},
+    json::{self, JsonError, JsonOptions, Outcome},
     protocol::{BinaryReader, BinaryWriter, CompactReader, CompactWriter, JsonReader, JsonWriter},
     schema::StructId,
     transcode_struct,
@@ -86,6 +86,47 @@ pub(super) fn result_to_json(
     with_reader!(protocol, bytes, limits, |reader| {
         json::result_to_json(schema, id, &mut reader, options, out)
     })
+}
+
+/// The struct as JSON, checked.
+pub(super) fn to_json(
+    schema: &Schema,
+    id: StructId,
+    (protocol, bytes): (Protocol, &[u8]),
+    limits: &Limits,
+) -> Result<Vec<u8>> {
+    check(schema, id, protocol, bytes, limits)?;
+    let mut out = Vec::with_capacity(bytes.len() * 2);
+    with_reader!(protocol, bytes, limits, |reader| {
+        json::struct_to_json(schema, id, &mut reader, &JsonOptions::default(), &mut out)?;
+    });
+    Ok(out)
+}
+
+/// Writes the struct that JSON is of behind what `out` has.
+pub(super) fn of_json(
+    schema: &Schema,
+    id: StructId,
+    text: &[u8],
+    to: Protocol,
+    limits: &Limits,
+    out: &mut Vec<u8>,
+) -> std::result::Result<(), JsonError> {
+    let options = JsonOptions::default();
+    match to {
+        Protocol::Binary | Protocol::BinaryOld => {
+            let mut writer = BinaryWriter::new(out);
+            json::json_to_struct(schema, id, text, &options, limits, &mut writer)
+        }
+        Protocol::Compact => {
+            let mut writer = CompactWriter::new(out);
+            json::json_to_struct(schema, id, text, &options, limits, &mut writer)
+        }
+        Protocol::Json => {
+            let mut writer = JsonWriter::new(out);
+            json::json_to_struct(schema, id, text, &options, limits, &mut writer)
+        }
+    }
 }
 
 /// The error of an exception.

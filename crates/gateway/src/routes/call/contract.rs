@@ -258,7 +258,7 @@ fn failed(failure: &CallFailure) -> Problem {
             failure.to_string(),
         ),
         CallFailure::BadReply { .. } => bad_reply(failure),
-        CallFailure::DeadlineExceeded { .. } => Problem::new(
+        CallFailure::DeadlineExceeded { .. } | CallFailure::Unfinished { .. } => Problem::new(
             StatusCode::GATEWAY_TIMEOUT,
             "deadline-exceeded",
             Code::DeadlineExceeded,

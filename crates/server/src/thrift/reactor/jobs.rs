@@ -1,0 +1,136 @@
+//! Calls of services that run as jobs: handed over, and answered when they come back.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
+use trefoil_thrift::{connection::Request, framing::Protocol};
+
+use super::{
+    super::{
+        call::Answer,
+        jobs::{JobCall, JobMethod, Permit},
+        routes::Target,
+    },
+    Letter, Reactor,
+    calls::Origin,
+    peer_token,
+};
+
+/// What came of a call of a connection.
+pub(in super::super) struct JobAnswer {
+    origin: Origin,
+    answer: Answer,
+    /// Held until it is delivered, so that there are only so many letters.
+    permit: Permit,
+}
+
+impl std::fmt::Debug for JobAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JobAnswer")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reactor {
+    /// A request of a connection becomes a job.
+    pub(super) fn job_of_peer(
+        &mut self,
+        at: usize,
+        request: &Request<'_>,
+        target: &Arc<Target>,
+        method: JobMethod,
+    ) {
+        self.shared.metrics.calls.inc();
+        let permit = match self.shared.jobs.enter(target) {
+            Ok(permit) => permit,
+            Err(failure) => {
+                self.shared.metrics.failures.inc();
+                return self.refuse(at, request, &failure.to_application_error());
+            }
+        };
+        let Some(origin) = self.origin_of(at, request) else {
+            return;
+        };
+        let call = JobCall {
+            target: Arc::clone(target),
+            method,
+            protocol: request.dialect.protocol,
+            arguments: request.body.to_vec(),
+            timeout: Duration::from_millis(self.timeout_of(request)),
+            limits: self.shared.config.limits,
+        };
+        let (shared, index) = (Arc::clone(&self.shared), self.index);
+        self.shared.jobs.begin(permit, call, move |answer, permit| {
+            let answer = JobAnswer {
+                origin,
+                answer,
+                permit,
+            };
+            shared.mailboxes[index].post(Letter::Answer(Box::new(answer)));
+        });
+    }
+
+    /// A call of this process becomes a job. Its caller is told on the way: no reactor has a part in that.
+    pub(super) fn job_of_local(
+        &self,
+        (target, protocol, arguments): (Arc<Target>, Protocol, Vec<u8>),
+        method: JobMethod,
+        timeout: u64,
+        answer: oneshot::Sender<Answer>,
+    ) {
+        self.shared.metrics.calls.inc();
+        let permit = match self.shared.jobs.enter(&target) {
+            Ok(permit) => permit,
+            Err(failure) => {
+                self.shared.metrics.failures.inc();
+                return Self::answer_local(answer, Err(failure));
+            }
+        };
+        let call = JobCall {
+            target,
+            method,
+            protocol,
+            arguments,
+            timeout: Duration::from_millis(timeout),
+            limits: self.shared.config.limits,
+        };
+        let shared = Arc::clone(&self.shared);
+        self.shared.jobs.begin(permit, call, move |what, _permit| {
+            if what.is_err() {
+                shared.metrics.failures.inc();
+            }
+            Self::answer_local(answer, what);
+        });
+    }
+
+    /// A call of a connection has come to something.
+    pub(super) fn handle_answer(&mut self, answered: JobAnswer) {
+        let JobAnswer {
+            origin,
+            answer,
+            permit,
+        } = answered;
+        match (answer, &origin) {
+            (
+                Ok(Some(reply)),
+                Origin::Peer {
+                    at, stamp, request, ..
+                },
+            ) => {
+                // It is in the protocol of its caller, who may have left.
+                if let Some(peer) = self.peers.get(*at).filter(|peer| peer.stamp == *stamp) {
+                    peer.server
+                        .reply_raw(*request, reply.kind, &[], &reply.body);
+                    self.soil(peer_token(*at));
+                }
+            }
+            (Ok(_), _) => {}
+            (Err(failure), _) => {
+                self.shared.metrics.failures.inc();
+                self.tell(origin, failure);
+            }
+        }
+        drop(permit);
+    }
+}
