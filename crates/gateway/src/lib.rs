@@ -27,6 +27,7 @@ mod routes;
 mod serve;
 mod view;
 mod wait;
+mod websocket;
 
 /// Strict reading of JSON: every refusal has its place.
 pub mod strict_json;
@@ -52,9 +53,10 @@ pub fn router_with(node: Arc<Node>, more: Router) -> Router {
         .merge(routes::call::router())
         .merge(routes::jobs::router())
         .merge(routes::result::router())
+        .merge(routes::thrift::router())
         .merge(routes::uploads::router())
         .merge(more.with_state(()))
-        .fallback(async || extract::not_found())
+        .fallback(routes::thrift::anywhere)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(axum::middleware::from_fn_with_state(
             Arc::clone(&node),

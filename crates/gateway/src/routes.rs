@@ -1,7 +1,7 @@
 //! The routes, one file for each resource.
 
 pub(crate) mod amqp_websocket;
-mod base64;
+pub(crate) mod base64;
 pub(crate) mod call;
 pub(crate) mod contracts;
 pub(crate) mod events;
@@ -12,4 +12,5 @@ pub(crate) mod logs;
 pub(crate) mod platform;
 pub(crate) mod result;
 pub(crate) mod services;
+pub(crate) mod thrift;
 pub(crate) mod uploads;

@@ -19,6 +19,8 @@ struct Inner<L> {
     letters: Vec<L>,
     /// The reactor looks into its mailbox before it waits for anything else.
     is_awake: bool,
+    /// Nobody reads any more.
+    is_closed: bool,
 }
 
 impl<L> Mailbox<L> {
@@ -26,6 +28,7 @@ impl<L> Mailbox<L> {
         let inner = Inner {
             letters: Vec::new(),
             is_awake: false,
+            is_closed: false,
         };
         Ok(Self {
             inner: Mutex::new(inner),
@@ -33,9 +36,12 @@ impl<L> Mailbox<L> {
         })
     }
 
-    /// Tells the reactor something. Wakes it if it sleeps, once.
+    /// Tells the reactor something. Wakes it if it sleeps, once. When nobody reads any more, the letter is dropped.
     pub(crate) fn post(&self, letter: L) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.is_closed {
+            return;
+        }
         inner.letters.push(letter);
         let wake = !std::mem::replace(&mut inner.is_awake, true);
         drop(inner);
@@ -49,6 +55,15 @@ impl<L> Mailbox<L> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         into.append(&mut inner.letters);
         inner.is_awake = busy || !into.is_empty();
+    }
+
+    /// Nobody will read any more: what is there is dropped, and what comes.
+    pub(crate) fn close(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.is_closed = true;
+        let dropped = std::mem::take(&mut inner.letters);
+        drop(inner);
+        drop(dropped);
     }
 
     /// The reactor has woken up by itself.

@@ -301,7 +301,8 @@ impl Node {
     }
 
     /// From now on services are called through this endpoint, and it knows them. The first one counts.
-    pub fn serve_thrift(&self, thrift: Thrift) {
+    pub fn serve_thrift(self: &Arc<Self>, thrift: Thrift) {
+        thrift.serve_jobs(Arc::downgrade(self));
         let mut changes = self.services.watch();
         let services = self.services.clone();
         thrift.set_catalog(&services.snapshot());

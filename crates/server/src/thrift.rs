@@ -4,8 +4,11 @@
 //! came in on. What they share is what names mean ([`routes`]), where instances are and which of them is next
 //! ([`trefoil_director::Instances`], behind one lock that is held for a choice), and counters.
 
+mod builtin;
 mod call;
 mod forms;
+mod jobs;
+mod message;
 mod metrics;
 mod probe;
 mod reactor;
@@ -18,7 +21,7 @@ use std::{
     io,
     net::SocketAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
@@ -32,9 +35,11 @@ use trefoil_director::{
 };
 use trefoil_thrift::{ApplicationError, Limits, framing::Dialect};
 
-use crate::{clock::Clock, mailbox::Mailbox};
+use crate::{Node, clock::Clock, mailbox::Mailbox};
 use call::LocalCall;
 pub use call::{Call, CallFailure, Reply};
+use jobs::Jobs;
+pub use message::Answered;
 pub use metrics::ThriftMetrics;
 use reactor::{Letter, Reactor, Socket};
 use routes::Routes;
@@ -124,6 +129,7 @@ struct Shared {
     /// Something was registered or asked for: whoever makes checks looks again.
     instances_changed: tokio::sync::Notify,
     ways: Mutex<HashMap<InstanceKey, Arc<Way>>>,
+    jobs: Jobs,
     connections: AtomicUsize,
     next: AtomicUsize,
     stamp: AtomicU32,
@@ -174,6 +180,7 @@ impl Thrift {
             instances: Mutex::new(Instances::new(seed)),
             instances_changed: tokio::sync::Notify::new(),
             ways: Mutex::default(),
+            jobs: Jobs::new(tokio::runtime::Handle::current()),
             connections: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             stamp: AtomicU32::new(0),
@@ -224,6 +231,11 @@ impl Thrift {
         let routes = Routes::of(catalog, &mut self.shared.instances());
         *self.shared.lock(&self.shared.routes) = (Arc::new(routes), catalog.clone());
         self.shared.routes_revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// From now on calls of services that run as jobs are jobs of this node. The first one counts.
+    pub(crate) fn serve_jobs(&self, node: Weak<Node>) {
+        self.shared.jobs.serve(node);
     }
 
     /// What a name means: `add`, `Calculator:add`, `math/calc:1.2:add`.
@@ -340,6 +352,7 @@ impl Thrift {
         {
             every.tick().await;
         }
+        self.shared.jobs.stop().await;
         for mailbox in &self.shared.mailboxes {
             mailbox.post(Letter::Stop);
         }

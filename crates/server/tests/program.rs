@@ -6,10 +6,14 @@
     reason = "without a harness nothing marks this as a test"
 )]
 
+#[path = "support/caller.rs"]
+mod caller;
 #[path = "program/cases.rs"]
 mod cases;
 #[path = "program/support.rs"]
 mod support;
+#[path = "program/thrift.rs"]
+mod thrift;
 
 use std::{
     ffi::OsString,
@@ -48,7 +52,8 @@ fn tests(arguments: &[OsString]) -> ExitCode {
         .iter()
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let chosen = cases::ALL.iter().filter(|(name, _)| {
+    let all = cases::ALL.iter().chain(thrift::ALL);
+    let chosen = all.filter(|(name, _)| {
         filters.is_empty()
             || filters.iter().any(|filter| {
                 if exact {

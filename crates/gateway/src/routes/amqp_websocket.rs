@@ -7,14 +7,13 @@ use std::{io, net::SocketAddr};
 use axum::{
     Router,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, Version, header},
-    response::{IntoResponse as _, Response},
+    http::StatusCode,
+    response::Response,
     routing::get,
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use sha1::{Digest as _, Sha1};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::UnixStream,
@@ -28,18 +27,16 @@ use tokio_tungstenite::{
 };
 use trefoil_server::amqp::Amqp;
 
-use super::base64;
 use crate::{
     error::{Code, Problem},
     serve::LocalAddress,
+    websocket::{check_origin, handshake, switching},
 };
 
 /// Largest message a client may send: frames of AMQP are cut anywhere, so this bounds memory and nothing else.
 const MESSAGE_MAX: usize = 1 << 20;
 /// Output of the broker that goes into one message.
 const PIECE: usize = 64 << 10;
-/// What the key of a handshake is extended with: RFC 6455 §1.3.
-const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /// The name of AMQP among WebSocket's protocols.
 const PROTOCOL: &str = "amqp";
 /// Somebody whose address is not known: nobody's neighbour.
@@ -62,8 +59,8 @@ pub fn router(amqp: Amqp, origins: Vec<String>) -> Router {
 
 async fn connect(State(bridge): State<Bridge>, mut request: Request) -> Result<Response, Problem> {
     let headers = request.headers();
-    check_origin(headers, &bridge.origins)?;
-    let (accept, protocol) = handshake(request.version(), headers)?;
+    check_origin(headers, &bridge.origins, "amqp.websocket_origins")?;
+    let (accept, protocol) = handshake(request.version(), headers, Some(PROTOCOL))?;
     let peer = request
         .extensions()
         .get::<ConnectInfo<SocketAddr>>()
@@ -92,114 +89,11 @@ async fn connect(State(bridge): State<Bridge>, mut request: Request) -> Result<R
             tracing::debug!(%error, %peer, "a WebSocket connection ended badly");
         }
     });
-    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if protocol {
-        headers.insert(
-            header::SEC_WEBSOCKET_PROTOCOL,
-            HeaderValue::from_static(PROTOCOL),
-        );
-    }
-    Ok(response)
+    Ok(switching(accept, protocol))
 }
 
 fn open(amqp: &Amqp, peer: SocketAddr, local: SocketAddr) -> io::Result<UnixStream> {
     UnixStream::from_std(amqp.open_local(peer, local)?)
-}
-
-/// Browsers let any page connect anywhere, and say where it came from. A page of somebody else's must not get at a broker
-/// on this machine just because its reader may.
-fn check_origin(headers: &HeaderMap, allowed: &[String]) -> Result<(), Problem> {
-    // Programs other than browsers send none.
-    let Some(origin) = headers.get(header::ORIGIN) else {
-        return Ok(());
-    };
-    let origin = origin.to_str().unwrap_or_default();
-    let here = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let there = origin.split_once("://").map(|(_, host)| host);
-    let is_allowed = there.is_some_and(|there| here == Some(there))
-        || allowed
-            .iter()
-            .any(|allowed| allowed == "*" || allowed == origin);
-    if is_allowed {
-        return Ok(());
-    }
-    let detail = format!("pages of {origin} may not use this broker");
-    Err(Problem::new(
-        StatusCode::FORBIDDEN,
-        "origin-not-allowed",
-        Code::FailedPrecondition,
-        detail,
-    )
-    .hint("allow the origin with amqp.websocket_origins"))
-}
-
-/// The answer to the key, and whether the client asked for our protocol.
-fn handshake(version: Version, headers: &HeaderMap) -> Result<(HeaderValue, bool), Problem> {
-    let has = |name: header::HeaderName, wanted: &str| {
-        headers.get_all(name).iter().any(|value| {
-            let words = value.to_str().unwrap_or_default().split(',');
-            words
-                .into_iter()
-                .any(|word| word.trim().eq_ignore_ascii_case(wanted))
-        })
-    };
-    if version != Version::HTTP_11
-        || !has(header::CONNECTION, "upgrade")
-        || !has(header::UPGRADE, "websocket")
-    {
-        let detail = "this resource speaks AMQP over WebSocket: upgrade an HTTP/1.1 connection";
-        return Err(Problem::new(
-            StatusCode::UPGRADE_REQUIRED,
-            "upgrade-required",
-            Code::FailedPrecondition,
-            detail,
-        )
-        .header(header::UPGRADE, HeaderValue::from_static("websocket"))
-        .header(header::CONNECTION, HeaderValue::from_static("upgrade")));
-    }
-    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
-        return Err(Problem::bad_header(
-            "Sec-WebSocket-Version",
-            "the version of WebSocket must be 13",
-            "version",
-        )
-        .header(
-            header::SEC_WEBSOCKET_VERSION,
-            HeaderValue::from_static("13"),
-        ));
-    }
-    let offers = headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
-    let protocol = has(header::SEC_WEBSOCKET_PROTOCOL, PROTOCOL);
-    if offers && !protocol {
-        return Err(Problem::bad_header(
-            "Sec-WebSocket-Protocol",
-            "the only protocol here is amqp",
-            "protocol",
-        ));
-    }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|key| {
-        base64::decode(key.to_str().unwrap_or_default()).is_some_and(|key| key.len() == 16)
-    });
-    let Some(key) = key else {
-        return Err(Problem::bad_header(
-            "Sec-WebSocket-Key",
-            "the key must be 16 bytes in base 64",
-            "key",
-        ));
-    };
-    let digest = Sha1::new()
-        .chain_update(key.as_bytes())
-        .chain_update(GUID)
-        .finalize();
-    let accept = HeaderValue::from_str(&base64::encode(&digest))
-        .expect("base 64 has only visible characters");
-    Ok((accept, protocol))
 }
 
 /// Carries bytes both ways until one side ends. A side that does not read is waited for, and the other then waits too.

@@ -54,6 +54,7 @@ async fn services_are_listed_and_filtered() {
             "test/a:1.1.0",
             "test/a:1.0.0",
             "trefoil/echo:1.0.0",
+            "trefoil/mirror:1.0.0",
             "trefoil/noop:1.0.0"
         ]
     );
@@ -71,7 +72,7 @@ async fn services_are_listed_and_filtered() {
     let link = format!("</v1/services?limit=3&type=computational&cursor={next}>; rel=\"next\"");
     assert_eq!(first.header("link"), Some(link.as_str()));
     assert_eq!(
-        ids(&format!("?limit=3&cursor={next}")).await,
+        ids(&format!("?limit=3&type=computational&cursor={next}")).await,
         ["trefoil/noop:1.0.0"]
     );
     for bad in ["?state=on", "?type=x", "?limit=0", "?kee=x", "?key=a&key=b"] {

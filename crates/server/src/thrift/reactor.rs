@@ -5,6 +5,7 @@
 //! end of the turn, so that many small replies are one write.
 
 mod calls;
+mod jobs;
 mod links;
 mod peers;
 mod slab;
@@ -26,6 +27,7 @@ use super::{
     routes::Routes,
 };
 use calls::Calls;
+use jobs::JobAnswer;
 use links::{Link, Pool};
 use peers::Peer;
 use slab::Slab;
@@ -51,6 +53,8 @@ pub(super) enum Letter {
     Adopt(Socket),
     /// A call by somebody in this process.
     Call(Box<LocalCall>),
+    /// What came of a call of a job.
+    Answer(Box<JobAnswer>),
     /// Accept no more; end when calls under way have ended.
     Drain,
     /// It is over.
@@ -80,6 +84,8 @@ pub(super) struct Reactor {
     scratch: Vec<u8>,
     letters: Vec<Letter>,
     next_tick: u64,
+    /// Connections of callers on which all is said.
+    lingering: usize,
     is_draining: bool,
     now: u64,
 }
@@ -111,6 +117,7 @@ impl Reactor {
             scratch: Vec::new(),
             letters: Vec::new(),
             next_tick: u64::MAX,
+            lingering: 0,
             is_draining: false,
             now,
         }
@@ -122,6 +129,13 @@ impl Reactor {
 
     /// Until it is told to stop.
     pub(super) fn run(mut self) -> io::Result<()> {
+        let ended = self.serve();
+        self.give_up_all();
+        self.shared.mailboxes[self.index].close();
+        ended
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         for at in 0..self.listeners.len() {
             let token = Token(WAKE.0 - 1 - at);
             self.poll.registry().register(
@@ -137,7 +151,6 @@ impl Reactor {
             self.shared.mailboxes[self.index].take(&mut self.letters, busy);
             let busy = busy || !self.letters.is_empty();
             if !self.read_letters() {
-                self.give_up_all();
                 return Ok(());
             }
             let timeout = if busy {
@@ -257,6 +270,7 @@ impl Reactor {
                     self.look_at_routes();
                     self.call_local(*call);
                 }
+                Letter::Answer(answer) => self.handle_answer(*answer),
                 Letter::Drain => self.drain(),
                 Letter::Stop => goes_on = false,
             }
@@ -325,7 +339,8 @@ impl Reactor {
         }
         self.expire_calls();
         self.expire_links();
-        let busy = !self.calls.is_empty() || !self.links.is_empty();
+        self.expire_peers();
+        let busy = !self.calls.is_empty() || !self.links.is_empty() || self.lingering > 0;
         self.next_tick = if busy { self.now + TICK_MS } else { u64::MAX };
     }
 

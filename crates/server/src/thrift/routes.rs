@@ -1,18 +1,26 @@
 //! What a method's name on the wire means.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map},
     sync::Arc,
 };
 
 use trefoil_director::{
-    Catalog, Instances, MethodRef, ServiceId, ServiceRequest, ServiceState, SharedContract, Source,
-    instances::GroupKey,
+    Catalog, Entry, Instances, MethodRef, ServiceId, ServiceRequest, ServiceState, SharedContract,
+    Source, instances::GroupKey,
 };
 use trefoil_thrift::{
     ApplicationError, ApplicationErrorKind,
     schema::{Method, StructId},
 };
+
+use super::{
+    builtin::{Builtin, meta_target},
+    jobs::JobMethod,
+};
+
+/// Services that an error lists.
+const NAMES_MAX: usize = 10;
 
 /// A method that can be called.
 #[derive(Debug)]
@@ -30,19 +38,14 @@ pub struct Target {
 }
 
 /// Who answers calls of a service.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) enum Provider {
     /// Its instances.
     Instances(GroupKey),
     /// This platform.
     Builtin(Builtin),
-}
-
-/// Methods that this platform answers itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Builtin {
-    /// Gives its one argument back.
-    Echo,
+    /// Jobs.
+    Jobs(JobMethod),
 }
 
 impl Target {
@@ -75,10 +78,19 @@ impl Routes {
     /// Of all active services with contracts.
     pub(super) fn of(catalog: &Catalog, instances: &mut Instances) -> Self {
         let mut routes = Self::default();
-        let entries: Vec<_> = catalog
-            .iter()
-            .filter(|entry| entry.state == ServiceState::Active && entry.service.contract.is_some())
-            .collect();
+        let is_derived = |entry: &Entry| {
+            let contract = entry.service.contract.as_ref();
+            contract.map(|contract| contract.is_derived())
+        };
+        let can_be_called = |entry: &&Entry| match (is_derived(entry), entry.state) {
+            (Some(_), ServiceState::Active) => true,
+            // Jobs are taken, and wait.
+            (Some(is_derived), ServiceState::Paused) => is_derived,
+            (_, ServiceState::Retired) | (None, _) => false,
+        };
+        let mut entries: Vec<_> = catalog.iter().filter(can_be_called).collect();
+        // Names that somebody wrote are taken first.
+        entries.sort_by_key(|entry| is_derived(entry));
         // The newest version of each key is what names without a version mean.
         let mut newest: BTreeMap<&str, &ServiceId> = BTreeMap::new();
         for entry in &entries {
@@ -97,7 +109,7 @@ impl Routes {
                 continue;
             };
             let is_newest = newest.get(id.key.as_str()) == Some(&id);
-            let group = instances.group(id);
+            let is_builtin = entry.service.source == Source::Builtin;
             for (service_id, service) in contract.services() {
                 for (index, method) in service.methods.iter().enumerate() {
                     let target = Arc::new(Target {
@@ -107,10 +119,10 @@ impl Routes {
                             service: service_id,
                             index: index as u32,
                         },
-                        provider: if entry.service.source == Source::Builtin {
-                            Provider::Builtin(Builtin::Echo)
-                        } else {
-                            Provider::Instances(group)
+                        provider: match JobMethod::of(&method.name) {
+                            Some(method) if contract.is_derived() => Provider::Jobs(method),
+                            _ if is_builtin => Provider::Builtin(Builtin::Echo),
+                            _ => Provider::Instances(instances.group(id)),
                         },
                         is_idempotent: ["trefoil.idempotent", "trefoil.safe"].iter().any(|key| {
                             let values = method.annotations.get(*key);
@@ -129,7 +141,10 @@ impl Routes {
                         }
                         routes.add(format!("{key}:{}.{}", service.name, method.name), &target);
                         routes.add(format!("{}:{}", service.name, method.name), &target);
-                        routes.add(method.name.clone(), &target);
+                        // `run` of what is always there would say nothing, but be in the way of the one that was meant.
+                        if !(is_builtin && contract.is_derived()) {
+                            routes.add(method.name.clone(), &target);
+                        }
                     }
                 }
             }
@@ -138,21 +153,24 @@ impl Routes {
     }
 
     fn add(&mut self, name: String, target: &Arc<Target>) {
-        use std::collections::hash_map::Entry;
         match self.by_name.entry(name.into()) {
-            Entry::Vacant(entry) => {
+            hash_map::Entry::Vacant(entry) => {
                 entry.insert(Found::One(Arc::clone(target)));
             }
-            Entry::Occupied(mut entry) => {
-                let mut all = match entry.get() {
-                    Found::One(one) => vec![one.service.clone()],
-                    Found::Many(many) => many.clone(),
-                };
-                if !all.contains(&target.service) {
-                    all.push(target.service.clone());
+            hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
+                // Nobody wrote the names of a derived contract, so they give way to those that somebody did.
+                Found::One(one) if target.contract.is_derived() && !one.contract.is_derived() => {}
+                Found::One(one) => {
+                    let mut all = vec![one.service.clone()];
+                    if one.service != target.service {
+                        all.push(target.service.clone());
+                    }
+                    entry.insert(Found::Many(all));
                 }
-                entry.insert(Found::Many(all));
-            }
+                // Services come one after the other.
+                Found::Many(many) if many.last() == Some(&target.service) => {}
+                Found::Many(many) => many.push(target.service.clone()),
+            },
         }
     }
 
@@ -183,21 +201,46 @@ impl Routes {
             ))
         };
         if let Some(Found::Many(services)) = self.by_name.get(name) {
-            let names: Vec<String> = services.iter().map(ToString::to_string).collect();
+            let mut names: Vec<String> = services
+                .iter()
+                .take(NAMES_MAX)
+                .map(ToString::to_string)
+                .collect();
+            if let Some(more) = services
+                .len()
+                .checked_sub(NAMES_MAX)
+                .filter(|more| *more > 0)
+            {
+                names.push(format!("{more} more"));
+            }
             return unknown(format!(
                 "'{name}' could be of {}: say which, as TMultiplexedProtocol does, with the service's key before it",
                 names.join(", ")
             ));
         }
         let Some((service, method)) = name.rsplit_once(':') else {
+            if let Some(target) = meta_target(name, None) {
+                return Ok(Arc::new(target));
+            }
             return unknown(format!("Invalid method name: '{name}'"));
         };
+        // `Meta::health` is how TChannel writes it.
+        if matches!(service, "Meta" | "Meta:")
+            && let Some(target) = meta_target(method, None)
+        {
+            return Ok(Arc::new(target));
+        }
         if let Ok(request) = service.parse::<ServiceRequest>() {
             match catalog.resolve(&request) {
                 Ok(found) => {
                     let exact = format!("{}:{method}", found.id);
                     if let Some(Found::One(target)) = self.by_name.get(exact.as_str()) {
                         return Ok(Arc::clone(target));
+                    }
+                    if let Some(contract) = &found.contract
+                        && let Some(target) = meta_target(method, Some((&found.id, contract)))
+                    {
+                        return Ok(Arc::new(target));
                     }
                     return unknown(format!("Invalid method name: '{method}' of {}", found.id));
                 }

@@ -12,9 +12,10 @@ use trefoil_thrift::{
 
 use super::{
     super::{
+        builtin,
         call::{Answer, Call, CallFailure, LocalCall, Reply},
         forms,
-        routes::{Builtin, Provider, Target},
+        routes::{Provider, Target},
     },
     Reactor, peer_token,
     slab::Slab,
@@ -114,24 +115,9 @@ impl Reactor {
             let error = CallFailure::Malformed(error.to_string()).to_application_error();
             return self.refuse(at, request, &error);
         }
-        let asked = request.headers.get(DEADLINE_HEADER);
-        let asked = asked.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
-        let timeout = self
-            .shared
-            .config
-            .call_timeout_ms
-            .min(asked.unwrap_or(u64::MAX));
-        let Some(peer) = self.peers.get(at) else {
+        let timeout = self.timeout_of(request);
+        let Some(origin) = self.origin_of(at, request) else {
             return;
-        };
-        let origin = match request.id {
-            Some(id) => Origin::Peer {
-                at,
-                stamp: peer.stamp,
-                request: id,
-                dialect: request.dialect,
-            },
-            None => Origin::Nobody,
         };
         let mut arguments = self.calls.buffer();
         arguments.extend_from_slice(&request.body);
@@ -149,6 +135,28 @@ impl Reactor {
         });
     }
 
+    /// How long a request may take, in milliseconds.
+    pub(super) fn timeout_of(&self, request: &Request<'_>) -> u64 {
+        let asked = request.headers.get(DEADLINE_HEADER);
+        let asked = asked.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+        let longest = self.shared.config.call_timeout_ms;
+        longest.min(asked.unwrap_or(u64::MAX))
+    }
+
+    /// Who made a request, if the connection is still there.
+    pub(super) fn origin_of(&mut self, at: usize, request: &Request<'_>) -> Option<Origin> {
+        let peer = self.peers.get(at)?;
+        Some(match request.id {
+            Some(id) => Origin::Peer {
+                at,
+                stamp: peer.stamp,
+                request: id,
+                dialect: request.dialect,
+            },
+            None => Origin::Nobody,
+        })
+    }
+
     /// A call of this process.
     pub(super) fn call_local(&mut self, local: LocalCall) {
         let LocalCall { call, answer } = local;
@@ -159,30 +167,35 @@ impl Reactor {
             timeout,
         } = call;
         let limits = &self.shared.config.limits;
-        let group = match target.provider {
-            Provider::Instances(group) => group,
-            Provider::Builtin(Builtin::Echo) => {
-                let schema = target.contract.schema();
-                let checked =
-                    forms::check(schema, target.arguments(), protocol, &arguments, limits);
-                let answered = match checked {
-                    Ok(()) => {
-                        let mut body = Vec::new();
-                        forms::first_field_as_success(protocol, &arguments, &mut body);
-                        let kind = ReplyKind::Reply;
-                        Ok(Some(Reply {
-                            kind,
-                            protocol,
-                            body,
-                        }))
-                    }
-                    Err(error) => Err(CallFailure::Malformed(error.to_string())),
+        let asked = timeout.map_or(u64::MAX, |timeout| timeout.as_millis() as u64);
+        let timeout = self.shared.config.call_timeout_ms.min(asked);
+        let group = match &target.provider {
+            Provider::Instances(group) => *group,
+            Provider::Jobs(method) => {
+                let method = *method;
+                return self.job_of_local((target, protocol, arguments), method, timeout, answer);
+            }
+            Provider::Builtin(builtin) => {
+                let shared = &self.shared;
+                let mut body = Vec::new();
+                let done = builtin::answer(
+                    &target,
+                    builtin,
+                    |service| builtin::health(&shared.instances(), service),
+                    (protocol, &arguments),
+                    limits,
+                    &mut body,
+                );
+                let kind = ReplyKind::Reply;
+                let reply = Reply {
+                    kind,
+                    protocol,
+                    body,
                 };
+                let answered = done.map(|()| Some(reply)).map_err(CallFailure::Malformed);
                 return Self::answer_local(answer, answered);
             }
         };
-        let asked = timeout.map_or(u64::MAX, |timeout| timeout.as_millis() as u64);
-        let timeout = self.shared.config.call_timeout_ms.min(asked);
         let origin = Origin::Local(answer);
         self.begin(CallSlot {
             origin,
@@ -371,7 +384,7 @@ impl Reactor {
         }
     }
 
-    fn tell(&mut self, origin: Origin, failure: CallFailure) {
+    pub(super) fn tell(&mut self, origin: Origin, failure: CallFailure) {
         match origin {
             Origin::Peer {
                 at, stamp, request, ..

@@ -11,8 +11,10 @@ use trefoil_thrift::{
 
 use super::{
     super::{
-        Handed, forms,
-        routes::{Builtin, Provider, Target},
+        Handed,
+        builtin::{self, Builtin},
+        forms,
+        routes::{Provider, Target},
     },
     Reactor,
     calls::Origin,
@@ -22,6 +24,8 @@ use super::{
 
 /// With so much to be sent to it, a caller is not read from: it does not read either.
 const OUTPUT_MAX: usize = 1 << 20;
+/// How long a connection on which all is said is read and dropped.
+const LINGER_MAX_MS: u64 = 2_000;
 /// Bytes that tell what a connection speaks.
 const DETECT: usize = 16;
 
@@ -38,6 +42,9 @@ pub(super) struct Peer {
     is_thrift: bool,
     /// It has sent its last.
     is_ended: bool,
+    /// All is said; until then it may close by itself. A socket that is closed with unread input takes the last words away
+    /// from the peer.
+    lingers_until: u64,
     pub(super) is_ready: bool,
     pub(super) is_dirty: bool,
 }
@@ -57,6 +64,7 @@ impl Reactor {
             rest: Vec::new(),
             is_thrift: false,
             is_ended: false,
+            lingers_until: u64::MAX,
             is_ready: true,
             is_dirty: false,
         });
@@ -117,9 +125,15 @@ impl Reactor {
         };
         peer.rest.extend_from_slice(input);
         if peer.is_ended {
+            if peer.lingers_until != u64::MAX {
+                return self.drop_peer(at);
+            }
             // What it has asked is answered: it may have closed only its half.
             peer.server.close();
             self.soil(peer_token(at));
+        } else if peer.server.is_closed() && peer.socket.is_readable && !peer.is_ready {
+            peer.is_ready = true;
+            self.ready.push_back(peer_token(at));
         } else if peer.socket.is_readable && peer.server.wants_input() && !peer.is_ready {
             peer.is_ready = true;
             self.ready.push_back(peer_token(at));
@@ -213,9 +227,10 @@ impl Reactor {
             );
             return self.refuse(at, request, &error);
         }
-        match target.provider {
-            Provider::Builtin(Builtin::Echo) => self.echo(at, request, &target),
-            Provider::Instances(group) => self.call_of_peer(at, request, &target, group),
+        match &target.provider {
+            Provider::Builtin(builtin) => self.answer_builtin(at, request, &target, builtin),
+            Provider::Instances(group) => self.call_of_peer(at, request, &target, *group),
+            Provider::Jobs(method) => self.job_of_peer(at, request, &target, *method),
         }
     }
 
@@ -228,12 +243,23 @@ impl Reactor {
         }
     }
 
-    /// Gives the argument back.
-    fn echo(&mut self, at: usize, request: &Request<'_>, target: &Arc<Target>) {
+    fn answer_builtin(
+        &mut self,
+        at: usize,
+        request: &Request<'_>,
+        target: &Target,
+        builtin: &Builtin,
+    ) {
         self.scratch.clear();
-        let protocol = request.dialect.protocol;
-        let limits = &self.shared.config.limits;
-        let done = echo(target, protocol, &request.body, limits, &mut self.scratch);
+        let shared = &self.shared;
+        let done = builtin::answer(
+            target,
+            builtin,
+            |service| builtin::health(&shared.instances(), service),
+            (request.dialect.protocol, &request.body),
+            &shared.config.limits,
+            &mut self.scratch,
+        );
         if let Err(error) = done {
             let error = ApplicationError::new(ApplicationErrorKind::ProtocolError, error);
             return self.refuse(at, request, &error);
@@ -302,7 +328,14 @@ impl Reactor {
             return;
         }
         if peer.server.is_closed() && peer.socket.unsent() == 0 {
-            self.drop_peer(at);
+            if peer.is_ended {
+                self.drop_peer(at);
+            } else if peer.lingers_until == u64::MAX {
+                peer.socket.shutdown();
+                peer.lingers_until = self.now + LINGER_MAX_MS;
+                self.lingering += 1;
+                self.next_tick = self.next_tick.min(self.now + super::TICK_MS);
+            }
             return;
         }
         // There may be input that had to wait for answers to be sent.
@@ -316,30 +349,30 @@ impl Reactor {
         }
     }
 
+    /// Those that have not closed by themselves.
+    pub(super) fn expire_peers(&mut self) {
+        if self.lingering == 0 {
+            return;
+        }
+        for at in self.peers.keys() {
+            let now = self.now;
+            if self
+                .peers
+                .get(at)
+                .is_some_and(|peer| peer.lingers_until <= now)
+            {
+                self.drop_peer(at);
+            }
+        }
+    }
+
     fn drop_peer(&mut self, at: usize) {
         if let Some(mut peer) = self.peers.remove(at) {
+            if peer.lingers_until != u64::MAX {
+                self.lingering -= 1;
+            }
             peer.socket.deregister(self.poll.registry());
             self.shared.forget_one();
         }
     }
-}
-
-/// Writes the result of an echo.
-fn echo(
-    target: &Target,
-    protocol: Protocol,
-    body: &[u8],
-    limits: &trefoil_thrift::Limits,
-    out: &mut Vec<u8>,
-) -> Result<(), String> {
-    forms::check(
-        target.contract.schema(),
-        target.arguments(),
-        protocol,
-        body,
-        limits,
-    )
-    .map_err(|error| error.to_string())?;
-    forms::first_field_as_success(protocol, body, out);
-    Ok(())
 }

@@ -136,6 +136,12 @@ impl Socket {
         std::net::TcpStream::from(self.stream)
     }
 
+    /// Nothing more will be written.
+    pub(super) fn shutdown(&self) {
+        // Who is gone need not be told.
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    }
+
     pub(super) fn deregister(&mut self, registry: &Registry) {
         let _ = registry.deregister(&mut self.stream);
     }
