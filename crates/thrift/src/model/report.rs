@@ -74,14 +74,21 @@ impl Report {
 
     /// All findings that were kept: by file, and by place in it.
     pub(super) fn finish(mut self) -> Vec<Diagnostic> {
-        let dropped = self.errors.saturating_sub(FINDINGS_MAX);
-        let mut errors = self.findings.iter();
-        if dropped > 0
-            && let Some(last) = errors.rfind(|it| it.severity == Severity::Error)
-        {
-            let (source, span) = (last.primary.source, last.primary.span);
-            let message = format!("{dropped} more errors are not shown");
-            self.findings.push(Diagnostic::error(source, span, message));
+        for (severity, count, word) in [
+            (Severity::Error, self.errors, "errors"),
+            (Severity::Warning, self.warnings, "warnings"),
+        ] {
+            let mut kept = self.findings.iter();
+            if count > FINDINGS_MAX
+                && let Some(last) = kept.rfind(|it| it.severity == severity)
+            {
+                let mut more = last.clone();
+                more.message = format!("{} more {word} are not shown", count - FINDINGS_MAX);
+                more.primary.text.clear();
+                more.others.clear();
+                more.help = None;
+                self.findings.push(more);
+            }
         }
         self.findings
             .sort_by_key(|it| (it.primary.source, it.primary.span.start));

@@ -322,3 +322,23 @@ fn rules_are_read() {
         ],
     );
 }
+
+#[test]
+fn findings_are_limited() {
+    let mut text = "struct S {}\n".to_owned();
+    for at in 0..150 {
+        text.push_str(&format!(
+            "struct A{at} {{1: Nope a}}\nunion U{at} {{1: required S s}}\n"
+        ));
+    }
+    let found = findings(&load_text(&text));
+    assert_eq!(found.len(), 202);
+    let rest: Vec<_> = found.iter().filter(|it| it.contains("more")).collect();
+    assert_eq!(
+        rest,
+        [
+            "200:16: error: 50 more errors are not shown",
+            "201:26: warning: 50 more warnings are not shown",
+        ]
+    );
+}
