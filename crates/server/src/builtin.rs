@@ -98,10 +98,23 @@ fn compute(job: &Job, spec: &Spec) -> Outcome {
 mod tests {
     #[test]
     fn builtins_load() {
-        let ids: Vec<_> = super::services()
+        let services = super::services();
+        let found: Vec<_> = services
             .iter()
-            .map(|service| service.id.to_string())
+            .map(|service| {
+                assert_eq!(service.warnings, []);
+                let contract = service.contract.as_ref().unwrap();
+                (service.id.to_string(), contract.is_derived())
+            })
             .collect();
-        assert_eq!(ids, ["trefoil/echo:1.0.0", "trefoil/noop:1.0.0"]);
+        let expected = [
+            ("trefoil/echo:1.0.0", true),
+            ("trefoil/noop:1.0.0", true),
+            ("trefoil/mirror:1.0.0", false),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(id, is_derived)| (id.to_owned(), is_derived))
+        );
     }
 }

@@ -459,3 +459,34 @@ impl std::fmt::Debug for Jobs {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use trefoil_director::{Catalog, Instances};
+
+    use super::*;
+    use crate::thrift::routes::Routes;
+
+    #[tokio::test]
+    async fn only_so_many_calls_wait() {
+        let mut catalog = Catalog::new();
+        for service in crate::builtin::services() {
+            catalog.insert(service).unwrap();
+        }
+        let routes = Routes::of(&catalog, &mut Instances::new(1));
+        let target = routes.find("Echo:run", &catalog).unwrap();
+        let jobs = Jobs::new(Handle::current());
+        let mut permits: Vec<Permit> = (0..CALLS_MAX)
+            .map(|_| jobs.enter(&target).unwrap())
+            .collect();
+        let failure = jobs.enter(&target).unwrap_err();
+        let words =
+            "`trefoil/echo:1.0.0` cannot be called: 10000 calls wait for jobs, which is the limit";
+        assert_eq!(failure.to_string(), words);
+        permits.pop();
+        permits.push(jobs.enter(&target).unwrap());
+        drop(permits);
+        jobs.stop().await;
+        assert_eq!(jobs.enter(&target).unwrap_err(), CallFailure::Stopping);
+    }
+}

@@ -23,7 +23,7 @@ use super::{
 const NAMES_MAX: usize = 10;
 
 /// A method that can be called.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// The service version.
     pub service: ServiceId,
@@ -152,6 +152,26 @@ impl Routes {
         routes
     }
 
+    /// The same with targets of its own.
+    pub(super) fn for_another_thread(&self) -> Self {
+        let mut copies: HashMap<*const Target, Arc<Target>> = HashMap::new();
+        let mut copy = |found: &Found| match found {
+            Found::One(target) => {
+                let own = copies
+                    .entry(Arc::as_ptr(target))
+                    .or_insert_with(|| Arc::new(Target::clone(target)));
+                Found::One(Arc::clone(own))
+            }
+            Found::Many(services) => Found::Many(services.clone()),
+        };
+        let by_name = self.by_name.iter();
+        Self {
+            by_name: by_name
+                .map(|(name, found)| (name.clone(), copy(found)))
+                .collect(),
+        }
+    }
+
     fn add(&mut self, name: String, target: &Arc<Target>) {
         match self.by_name.entry(name.into()) {
             hash_map::Entry::Vacant(entry) => {
@@ -253,3 +273,6 @@ impl Routes {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;
