@@ -29,6 +29,14 @@ impl Clock {
             .saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
     }
 
+    /// The same in microseconds.
+    #[must_use]
+    pub fn steady_us(&self) -> u64 {
+        let since = self.origin.elapsed().as_micros();
+        (self.origin_wall_ms.saturating_mul(1_000))
+            .saturating_add(u64::try_from(since).unwrap_or(u64::MAX))
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Now {

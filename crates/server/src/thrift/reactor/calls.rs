@@ -53,9 +53,13 @@ pub(super) struct CallSlot {
     /// The arguments, if they are kept, and in what they are written.
     pub(super) arguments: Vec<u8>,
     pub(super) protocol: Protocol,
-    pub(super) started: u64,
+    /// When it began, in microseconds.
+    pub(super) started_us: u64,
     pub(super) deadline: u64,
-    tried: Vec<InstanceKey>,
+    /// Where it was first; most calls are nowhere else.
+    first: Option<InstanceKey>,
+    /// Where it was then.
+    retried: Vec<InstanceKey>,
     /// Where it is now.
     pub(super) instance: Option<InstanceKey>,
     /// The connection that it is on.
@@ -127,9 +131,10 @@ impl Reactor {
             group,
             arguments,
             protocol,
-            started: self.now,
+            started_us: self.now_us,
             deadline: self.now + timeout,
-            tried: Vec::new(),
+            first: None,
+            retried: Vec::new(),
             instance: None,
             link: None,
         });
@@ -203,9 +208,10 @@ impl Reactor {
             group,
             arguments,
             protocol,
-            started: self.now,
+            started_us: self.now_us,
             deadline: self.now + timeout,
-            tried: Vec::new(),
+            first: None,
+            retried: Vec::new(),
             instance: None,
             link: None,
         });
@@ -218,22 +224,17 @@ impl Reactor {
         if self.next_tick == u64::MAX {
             self.next_tick = self.now + super::TICK_MS;
         }
-        self.shared.instances().handle_first_try(group, self.now);
-        self.dispatch(at);
-    }
-
-    /// Sends a call to an instance that it was not at yet.
-    fn dispatch(&mut self, at: usize) {
+        let picked = {
+            let mut instances = self.shared.instances();
+            instances.handle_first_try(group, self.now);
+            instances.pick(group, &[], self.now)
+        };
         let Some(call) = self.calls.get(at) else {
             return;
         };
-        let picked = self
-            .shared
-            .instances()
-            .pick(call.group, &call.tried, self.now);
         match picked {
             Ok(picked) => {
-                call.tried.push(picked.key);
+                call.first = Some(picked.key);
                 call.instance = Some(picked.key);
                 self.send(at, picked.key);
             }
@@ -334,7 +335,7 @@ impl Reactor {
         };
         call.link = None;
         if let Some(instance) = call.instance.take() {
-            let took = now.saturating_sub(call.started) as f64;
+            let took = milliseconds(self.now_us, call.started_us);
             let mut instances = self.shared.instances();
             instances.handle_outcome(instance, CallOutcome::Failure, took, now);
         }
@@ -343,7 +344,7 @@ impl Reactor {
         let again = is_safe
             && is_kept
             && !self.is_draining
-            && call.tried.len() <= retries_left
+            && call.retried.len() < retries_left
             && call.deadline > now
             && self.shared.instances().may_retry(call.group, now);
         if !again {
@@ -351,11 +352,11 @@ impl Reactor {
         }
         self.shared.metrics.retries.inc();
         let group = call.group;
-        let tried = call.tried.clone();
+        let tried: Vec<_> = call.first.iter().chain(&call.retried).copied().collect();
         let picked = self.shared.instances().pick(group, &tried, now);
         match (picked, self.calls.get(at)) {
             (Ok(picked), Some(call)) => {
-                call.tried.push(picked.key);
+                call.retried.push(picked.key);
                 call.instance = Some(picked.key);
                 self.send(at, picked.key);
             }
@@ -377,7 +378,7 @@ impl Reactor {
 
     fn conclude(&mut self, call: &CallSlot, outcome: CallOutcome) {
         if let Some(instance) = call.instance {
-            let took = self.now.saturating_sub(call.started) as f64;
+            let took = milliseconds(self.now_us, call.started_us);
             self.shared
                 .instances()
                 .handle_outcome(instance, outcome, took, self.now);
@@ -413,7 +414,7 @@ impl Reactor {
             let Some(call) = self.calls.get(at).filter(|call| call.deadline <= now) else {
                 continue;
             };
-            let after_ms = now.saturating_sub(call.started);
+            let after_ms = self.now_us.saturating_sub(call.started_us) / 1_000;
             let link = call.link.take();
             let place = if link.is_some() {
                 "it was sent"
@@ -426,4 +427,8 @@ impl Reactor {
             self.fail(at, CallFailure::DeadlineExceeded { after_ms, place });
         }
     }
+}
+
+fn milliseconds(now_us: u64, since_us: u64) -> f64 {
+    now_us.saturating_sub(since_us) as f64 / 1_000.0
 }
