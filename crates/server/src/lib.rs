@@ -27,6 +27,7 @@ pub mod services;
 pub mod store;
 mod submit;
 pub mod thrift;
+pub mod tls;
 mod worker;
 
 pub use config::{NodeConfig, total_memory};

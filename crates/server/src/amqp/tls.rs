@@ -1,23 +1,19 @@
 //! TLS of a connection, by bytes: nothing here reads or writes a socket by itself.
 
 mod identity;
-mod reload;
 
 use std::{
     io::{self, Read as _, Write as _},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
-    server::WebPkiClientVerifier,
-};
+use rustls::{ServerConfig, ServerConnection};
 use trefoil_broker::{CertificateFacts, TlsFacts};
 
+pub use crate::tls::TlsError;
+use crate::tls::{self, TlsFiles};
 pub use identity::{AlternativeName, LoginFrom};
-pub(super) use reload::Certificates;
 
 /// What a TLS listener needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,88 +30,42 @@ pub struct TlsConfig {
     pub login_from: LoginFrom,
 }
 
-/// Why TLS cannot be offered.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// A file cannot be read, or has nothing of what is needed.
-    #[error("cannot read {what} from {}: {reason}", path.display())]
-    File {
-        /// What was looked for.
-        what: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-    /// The key is not that of the certificate, or of a kind that nobody speaks.
-    #[error("the certificate {} and its key cannot be used: {reason}", path.display())]
-    Certificate {
-        /// The certificate.
-        path: PathBuf,
-        /// Why not.
-        reason: String,
-    },
+/// The certificates of listeners, and what those of clients stand for.
+#[derive(Debug)]
+pub(super) struct Certificates {
+    files: tls::Certificates,
+    login_from: LoginFrom,
 }
 
-/// Reads certificates and key.
-///
-/// # Errors
-/// [`TlsError`].
-fn server_config(config: &TlsConfig) -> Result<Arc<ServerConfig>, TlsError> {
-    let chain = certificates(&config.certificate, "a certificate")?;
-    let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|error| TlsError::File {
-        what: "a private key",
-        path: config.key.clone(),
-        reason: error.to_string(),
-    })?;
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let unusable = |error: rustls::Error| TlsError::Certificate {
-        path: config.certificate.clone(),
-        reason: error.to_string(),
-    };
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(unusable)?;
-    let builder = match &config.client_ca {
-        None => builder.with_no_client_auth(),
-        Some(path) => {
-            let unfit = |reason: String| TlsError::File {
-                what: "authorities of clients",
-                path: path.clone(),
-                reason,
-            };
-            let mut roots = RootCertStore::empty();
-            for certificate in certificates(path, "authorities of clients")? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| unfit(error.to_string()))?;
-            }
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            let verifier = match config.client_required {
-                true => verifier,
-                false => verifier.allow_unauthenticated(),
-            };
-            let verifier = verifier.build().map_err(|error| unfit(error.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let config = builder.with_single_cert(chain, key).map_err(unusable)?;
-    Ok(Arc::new(config))
-}
+impl Certificates {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub(super) fn read(config: &TlsConfig) -> Result<Self, TlsError> {
+        let files = TlsFiles {
+            certificate: config.certificate.clone(),
+            key: config.key.clone(),
+            client_ca: config.client_ca.clone(),
+            client_required: config.client_required,
+        };
+        Ok(Self {
+            files: tls::Certificates::read(&files)?,
+            login_from: config.login_from,
+        })
+    }
 
-fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let unfit = |reason: String| TlsError::File {
-        what,
-        path: path.to_path_buf(),
-        reason,
-    };
-    let found: Result<Vec<_>, _> = CertificateDer::pem_file_iter(path)
-        .map_err(|error| unfit(error.to_string()))?
-        .collect();
-    match found {
-        Ok(found) if found.is_empty() => Err(unfit("there is none".to_owned())),
-        Ok(found) => Ok(found),
-        Err(error) => Err(unfit(error.to_string())),
+    /// The TLS side of a new connection.
+    ///
+    /// # Errors
+    /// When the library refuses.
+    pub(super) fn session(&self, now: u64) -> Result<Session, rustls::Error> {
+        Session::new(self.current(now), self.login_from)
+    }
+
+    /// What a new connection is served with.
+    pub(super) fn current(&self, now: u64) -> Arc<ServerConfig> {
+        self.files.current(now)
     }
 }
 

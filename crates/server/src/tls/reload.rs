@@ -1,6 +1,6 @@
-//! Certificates that are replaced while the broker runs.
+//! Certificates that are replaced while the platform runs.
 //!
-//! Files are looked at when somebody connects, so a silent broker does nothing. Connections that are there keep what they
+//! Files are looked at when somebody connects, so a silent listener does nothing. Connections that are there keep what they
 //! began with.
 
 use std::{
@@ -11,15 +11,15 @@ use std::{
 
 use rustls::ServerConfig;
 
-use super::{Session, TlsConfig, TlsError, server_config};
+use super::{TlsError, TlsFiles, server_config};
 
 /// How often there is a look at most: soon enough for whoever replaces a file, and no cost beside that of a handshake.
 const EVERY_MS: u64 = 1_000;
 
 /// The files of a listener with TLS, and what was in them when they could be used last.
 #[derive(Debug)]
-pub(in super::super) struct Certificates {
-    files: TlsConfig,
+pub(crate) struct Certificates {
+    files: TlsFiles,
     state: Mutex<State>,
 }
 
@@ -54,7 +54,7 @@ impl Stamp {
     }
 }
 
-fn seen(files: &TlsConfig) -> Seen {
+fn seen(files: &TlsFiles) -> Seen {
     [
         Some(&files.certificate),
         Some(&files.key),
@@ -68,7 +68,7 @@ impl Certificates {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub(in super::super) fn read(files: &TlsConfig) -> Result<Self, TlsError> {
+    pub(crate) fn read(files: &TlsFiles) -> Result<Self, TlsError> {
         // Before they are read: what is written meanwhile is for the next look.
         let seen = seen(files);
         let state = State {
@@ -82,16 +82,8 @@ impl Certificates {
         })
     }
 
-    /// The TLS side of a new connection.
-    ///
-    /// # Errors
-    /// When the library refuses.
-    pub(in super::super) fn session(&self, now: u64) -> Result<Session, rustls::Error> {
-        Session::new(self.current(now), self.files.login_from)
-    }
-
     /// What a new connection is served with.
-    pub(in super::super) fn current(&self, now: u64) -> Arc<ServerConfig> {
+    pub(crate) fn current(&self, now: u64) -> Arc<ServerConfig> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if now >= state.due {
             state.due = now + EVERY_MS;
