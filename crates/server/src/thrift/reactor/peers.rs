@@ -131,10 +131,10 @@ impl Reactor {
             // What it has asked is answered: it may have closed only its half.
             peer.server.close();
             self.soil(peer_token(at));
-        } else if peer.server.is_closed() && peer.socket.is_readable && !peer.is_ready {
-            peer.is_ready = true;
-            self.ready.push_back(peer_token(at));
-        } else if peer.socket.is_readable && peer.server.wants_input() && !peer.is_ready {
+        } else if peer.socket.is_readable
+            && (peer.server.wants_input() || peer.server.is_closed())
+            && !peer.is_ready
+        {
             peer.is_ready = true;
             self.ready.push_back(peer_token(at));
         }
@@ -328,7 +328,7 @@ impl Reactor {
             return;
         }
         if peer.server.is_closed() && peer.socket.unsent() == 0 {
-            if peer.is_ended {
+            if peer.is_ended || self.is_draining {
                 self.drop_peer(at);
             } else if peer.lingers_until == u64::MAX {
                 peer.socket.shutdown();
