@@ -2,6 +2,7 @@
 //! starts for every attempt, is not among them: `main` takes it before anything is parsed.)
 
 pub(crate) mod config;
+pub(crate) mod contract;
 pub(crate) mod jobs;
 pub(crate) mod resources;
 
@@ -13,6 +14,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use config::ConfigFlags;
+pub(crate) use contract::{ContractCommand, IncludePaths, InstancesCommand, RegisterArgs};
 pub(crate) use jobs::JobsCommand;
 pub(crate) use resources::{CallArgs, FilesCommand, ServicesCommand};
 
@@ -22,7 +24,7 @@ use crate::output::ColorChoice;
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
-  1    the job or the call failed
+  1    the job or the call failed, a contract has errors or breaks callers
   2    wrong usage or invalid input
   3    no such service, job or file
   4    the state of the thing does not allow it
@@ -92,7 +94,13 @@ pub(crate) enum Command {
     /// List, publish and look at services
     #[command(subcommand)]
     Services(ServicesCommand),
-    /// Call a service and print its outputs
+    /// Check, show and compare contracts: Thrift files, or those of services
+    #[command(subcommand)]
+    Contract(ContractCommand),
+    /// List and register the instances of services
+    #[command(subcommand)]
+    Instances(InstancesCommand),
+    /// Call a service, or a method of its contract, and print what comes back
     Call(CallArgs),
     /// Submit, watch and manage jobs
     #[command(subcommand)]

@@ -3,10 +3,12 @@
 pub(crate) mod call;
 pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod contract;
 pub(crate) mod ctl;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod files;
+pub(crate) mod instances;
 pub(crate) mod jobs;
 pub(crate) mod services;
 pub(crate) mod up;

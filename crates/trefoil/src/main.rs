@@ -93,6 +93,8 @@ fn dispatch(cli: Cli, ui: &Ui) -> anyhow::Result<ExitCode> {
             command::demo::run(ui, command::demo::DemoOptions { keep: args.keep })
         }
         Command::Services(command) => command::services::run(ui, &client()?, command),
+        Command::Contract(command) => command::contract::run(ui, &client, command),
+        Command::Instances(command) => command::instances::run(ui, &client()?, command),
         Command::Call(args) => command::call::run(ui, &client()?, args),
         Command::Jobs(command) => command::jobs::run(ui, &client()?, command),
         Command::Files(command) => command::files::run(ui, &client()?, command),

@@ -73,11 +73,12 @@ impl Style {
     /// The style of a job's or a service's state.
     pub(crate) fn of_state(state: &str) -> Style {
         match state {
-            "succeeded" | "active" | "ok" => Style::Green,
-            "failed" | "fail" => Style::Red,
+            "succeeded" | "active" | "healthy" | "ok" => Style::Green,
+            "failed" | "fail" | "unhealthy" => Style::Red,
             "running" | "starting" => Style::Cyan,
-            "canceled" | "retired" => Style::Dim,
-            "queued" | "blocked" | "retrying" | "canceling" | "paused" | "warn" => Style::Yellow,
+            "canceled" | "retired" | "gone" => Style::Dim,
+            "queued" | "blocked" | "retrying" | "canceling" | "paused" | "warn" | "degraded"
+            | "draining" | "ejected" | "suspect" => Style::Yellow,
             _ => Style::Plain,
         }
     }
@@ -180,6 +181,16 @@ impl Ui {
             // Standard error gone means nobody reads notes.
             let _ = writeln!(std::io::stderr(), "{text}");
         }
+    }
+
+    /// Whether standard output gets colour.
+    pub(crate) fn colors(&self) -> bool {
+        self.color_out
+    }
+
+    /// Whether standard error gets colour.
+    pub(crate) fn colors_err(&self) -> bool {
+        self.color_err
     }
 
     /// A word for standard output in a style.

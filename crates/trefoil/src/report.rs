@@ -157,6 +157,10 @@ fn details_of(raw: &serde_json::Map<String, Value>, mut details: Vec<String>) ->
             }
         }
     }
+    if let Some(exception) = raw.get("exception") {
+        let name = exception["name"].as_str().unwrap_or_default();
+        details.push(format!("{name} {}", exception["fields"]));
+    }
     let error = raw.get("error").unwrap_or(&Value::Null);
     let tail = log_tail(error);
     if !tail.is_empty() {

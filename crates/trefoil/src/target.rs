@@ -1,6 +1,6 @@
 //! `KEY[:VERSION][/METHOD]`, the way people name what to call.
 
-/// The only method a service has today.
+/// The method of services that are run as jobs.
 pub(crate) const RUN: &str = "run";
 
 /// A service and one of its methods.
@@ -29,12 +29,26 @@ pub(crate) enum TargetError {
     ExtraSegments(String),
 }
 
+impl Target {
+    /// What the same text may mean besides: `a/b/step` is the service `a/b/step`, or `step` of the service `a/b`.
+    pub(crate) fn other(&self) -> Option<Target> {
+        if self.method != RUN || self.service.contains(':') {
+            return None;
+        }
+        let (service, method) = self.service.rsplit_once('/')?;
+        Some(Target {
+            service: service.to_owned(),
+            method: method.to_owned(),
+        })
+    }
+}
+
 impl std::str::FromStr for Target {
     type Err = TargetError;
 
     /// Keys contain slashes, so the method is what follows the slash behind the version's colon;
-    /// without a version only a last segment that equals `run` is taken for the method. (A key
-    /// that ends in `/run` is therefore written with its version.)
+    /// without a version only a last segment that equals `run`, or that no key could have, is taken for
+    /// the method. (A key that ends in `/run` is therefore written with its version.)
     fn from_str(text: &str) -> Result<Target, TargetError> {
         let owned = || text.to_owned();
         let (service, method) = match text.rfind(':') {
@@ -52,6 +66,9 @@ impl std::str::FromStr for Target {
             None if text.ends_with('/') => return Err(TargetError::NoMethod(owned())),
             None => match text.rsplit_once('/') {
                 Some((key, RUN)) => (key, RUN),
+                Some((key, method)) if method.contains(|c: char| c.is_ascii_uppercase()) => {
+                    (key, method)
+                }
                 _ => (text, RUN),
             },
         };
@@ -99,7 +116,23 @@ mod tests {
         check("a/b/c/run", "a/b/c", "run");
         check("a/b/step", "a/b/step", "run");
         check("a/run:1", "a/run:1", "run");
+        // Keys have no capitals.
+        check("a/b/addAll", "a/b", "addAll");
+        check("a/b/Calculator.add", "a/b", "Calculator.add");
         check("run", "run", "run");
+    }
+
+    #[test]
+    fn what_else_a_text_may_mean() {
+        let other = |text: &str| {
+            let target: Target = text.parse().unwrap();
+            target.other().map(|it| (it.service, it.method))
+        };
+        let expected = Some(("a/b".to_owned(), "step".to_owned()));
+        assert_eq!(other("a/b/step"), expected);
+        assert_eq!(other("sleeper"), None);
+        assert_eq!(other("a/b:1"), None);
+        assert_eq!(other("a/b:1/step"), None);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::contract::IncludePaths;
 use crate::target::Target;
 
 /// `trefoil services`.
@@ -29,16 +30,29 @@ pub(crate) enum ServicesCommand {
         /// KEY or KEY:VERSION
         service: String,
     },
-    /// Publish the service in a directory
+    /// Publish the service in a directory, or a contract
     Publish {
-        /// Directory with metadata.yml and service.toml
-        dir: PathBuf,
+        /// Directory with metadata.yml and service.toml, or a Thrift file with what it includes
+        #[arg(value_name = "DIR|FILE")]
+        path: PathBuf,
         /// Replace a version that is there already
         #[arg(long)]
         replace: bool,
         /// Only these files besides metadata.yml and service.toml (default: all of the directory)
         #[arg(long = "file", value_name = "PATH")]
         files: Vec<PathBuf>,
+        /// Key of a contract (default: its annotation trefoil.key)
+        #[arg(long)]
+        key: Option<String>,
+        /// Version of a contract (default: its annotation trefoil.version)
+        #[arg(long)]
+        version: Option<String>,
+        /// Publish a contract even if it breaks callers
+        #[arg(long)]
+        force: bool,
+        /// Includes.
+        #[command(flatten)]
+        include: IncludePaths,
     },
     /// Retire a version: it takes no new jobs
     Rm {
@@ -78,10 +92,10 @@ pub(crate) enum ServicesCommand {
 /// `trefoil call`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct CallArgs {
-    /// `KEY[:VERSION][/METHOD]`; the only method is `run`, which may be left out
+    /// `KEY[:VERSION][/METHOD]`; METHOD is one of the service's contract, or `run`, which may be left out
     #[arg(value_name = "SERVICE")]
     pub(crate) target: Target,
-    /// An input: JSON if it parses, else a string; NAME=@FILE reads JSON, NAME=@@TEXT is `@TEXT`
+    /// An input or argument: JSON if it parses, else a string; NAME=@FILE reads JSON, NAME=@@TEXT is `@TEXT`
     #[arg(short, long = "input", value_name = "NAME=VALUE")]
     pub(crate) inputs: Vec<String>,
     /// Inputs as a JSON object: itself, a file with it, or `-` for standard input; `--json` means the same before one of these

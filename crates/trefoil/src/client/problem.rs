@@ -155,6 +155,8 @@ impl ClientError {
     /// The exit code.
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            // The method did what its contract says that it may do: nothing is wrong with the request.
+            ClientError::Problem(problem) if problem.name == "exception" => Exit::Failed,
             ClientError::Problem(problem) => Exit::of_status(problem.status),
             ClientError::Job { exit, .. } => *exit,
             ClientError::Unreachable { .. } => Exit::Unavailable,
@@ -182,7 +184,13 @@ impl ClientError {
             ClientError::Problem(problem) | ClientError::Job { problem, .. } => match &problem.hint
             {
                 // A hint in terms of HTTP is for other clients; here there is a command.
-                Some(hint) if !hint.contains("/v1/") && !hint.contains("If-") => hint.clone(),
+                Some(hint)
+                    if !["/v1/", "If-", "?force"]
+                        .iter()
+                        .any(|word| hint.contains(word)) =>
+                {
+                    hint.clone()
+                }
                 _ => hint_for(problem).to_owned(),
             },
             ClientError::Unreachable { .. } => {
@@ -230,6 +238,8 @@ fn hint_for(problem: &Problem) -> &'static str {
         ("result-not-ready", _) => "wait for it with `trefoil jobs wait ID`",
         ("job-canceled", _) => "run it again with `trefoil jobs retry ID`",
         ("already-published", _) => "replace it with --replace, or publish a new version",
+        ("breaking-change", _) => "publish it under the version that it asks for, or with --force",
+        ("exception", _) => "the method refused: its exception says why",
         ("broken-service", _) => "correct the files and publish again",
         ("builtin-service", _) => "pause it instead with `trefoil services pause KEY:VERSION`",
         ("file-in-use", _) => "remove the jobs that use it first (`trefoil jobs rm ID`)",

@@ -2,7 +2,7 @@
 //!
 //! Every call is submitted to be answered at once and then watched: the job is durable before
 //! anything is shown, progress can be shown, and Ctrl-C or `--wait` leave a job that can be taken
-//! up again.
+//! up again. A method of a contract is no job: the platform answers with what it returned.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,34 +10,47 @@ use std::process::ExitCode;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CallArgs;
-use crate::client::{Client, encode_path};
+use crate::client::{Answer, Client, ClientError, encode_path};
 use crate::command::files::upload::upload;
 use crate::command::jobs::{submit, wait};
 use crate::command::{read_text, text_of};
 use crate::failure::Failure;
 use crate::inputs::{insert_new, parse_assignment, split_assignment};
 use crate::output::Ui;
+use crate::target::Target;
 
 /// Runs `trefoil call`.
 pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<ExitCode> {
     let inputs = inputs(ui, client, &args)?;
-    let path = format!(
-        "/v1/call/{}/{}",
-        encode_path(&args.target.service),
-        encode_path(&args.target.method)
-    );
-    let deadline_ms = args
-        .deadline
-        .map(|seconds| (seconds * 1000.0).ceil() as u64);
-    let job: Value = client
-        .post(&path)
-        .header("prefer", "respond-async")
-        .header_opt("idempotency-key", args.idempotency_key.as_deref())
-        .header_opt("trefoil-priority", args.priority.map(|n| n.to_string()))
-        .header_opt("deadline-ms", deadline_ms.map(|n| n.to_string()))
-        .json(&Value::Object(inputs))
-        .send()?
-        .json()?;
+    let inputs = Value::Object(inputs);
+    let answer = match send(client, &args, &args.target, &inputs) {
+        // `a/b/step` may be the service `a/b/step`, or `step` of the service `a/b`.
+        Err(error) if is_unknown_service(&error) => match args.target.other() {
+            Some(other) => send(client, &args, &other, &inputs).map_err(|second| {
+                if is_unknown_service(&second) {
+                    error
+                } else {
+                    second
+                }
+            })?,
+            None => return Err(error.into()),
+        },
+        answer => answer?,
+    };
+    let job = match (answer.status(), answer.length()) {
+        (202, length) if length != Some(0) => answer.json::<Value>()?,
+        (200, _) => {
+            ui.document(&answer.json::<Value>()?)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        // The method returns nothing, or nobody waits for what it returns.
+        _ => {
+            if ui.json {
+                ui.document(&Value::Null)?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
     if args.detach {
         submit::announce(ui, &job)?;
         return Ok(ExitCode::SUCCESS);
@@ -47,6 +60,34 @@ pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<Ex
     let outputs = wait::outputs(client, &id, false, None)?;
     ui.document(&outputs)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn send(
+    client: &Client,
+    args: &CallArgs,
+    target: &Target,
+    inputs: &Value,
+) -> Result<Answer, ClientError> {
+    let path = format!(
+        "/v1/call/{}/{}",
+        encode_path(&target.service),
+        encode_path(&target.method)
+    );
+    let deadline_ms = args
+        .deadline
+        .map(|seconds| (seconds * 1000.0).ceil() as u64);
+    client
+        .post(&path)
+        .header("prefer", "respond-async")
+        .header_opt("idempotency-key", args.idempotency_key.as_deref())
+        .header_opt("trefoil-priority", args.priority.map(|n| n.to_string()))
+        .header_opt("deadline-ms", deadline_ms.map(|n| n.to_string()))
+        .json(inputs)
+        .send()
+}
+
+fn is_unknown_service(error: &ClientError) -> bool {
+    matches!(error, ClientError::Problem(problem) if problem.name == "service-not-found")
 }
 
 /// The inputs of all sources. A port may come from one of them only.

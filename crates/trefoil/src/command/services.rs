@@ -38,10 +38,30 @@ pub(crate) fn run(ui: &Ui, client: &Client, command: ServicesCommand) -> anyhow:
             }
         }
         ServicesCommand::Publish {
-            dir,
+            path,
             replace,
             files,
-        } => publish::run(ui, client, &dir, replace, &files)?,
+            key,
+            version,
+            force,
+            include,
+        } => {
+            let how = publish::How { replace, force };
+            match publish::contract_in(&path) {
+                Some(file) => {
+                    let id = (key, version);
+                    publish::contract::run(ui, client, &file, &include, id, how)?;
+                }
+                None if key.is_some() || version.is_some() => {
+                    return Err(Failure::invalid(
+                        "--key and --version are for contracts without metadata.yml",
+                        "write key and version in metadata.yml",
+                    )
+                    .into());
+                }
+                None => publish::run(ui, client, &path, how, &files)?,
+            }
+        }
         ServicesCommand::Rm { service } => {
             exact(&service)?;
             client.delete(&path_of(&service)).send()?;
@@ -77,7 +97,7 @@ fn path_of(service: &str) -> String {
 }
 
 /// Changes are made to one version, never to whatever is newest.
-fn exact(service: &str) -> Result<(&str, &str), Failure> {
+pub(crate) fn exact(service: &str) -> Result<(&str, &str), Failure> {
     match service.rsplit_once(':') {
         Some((key, version)) if !key.is_empty() && !version.is_empty() => Ok((key, version)),
         _ => Err(Failure::invalid(

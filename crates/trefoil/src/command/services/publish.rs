@@ -1,4 +1,6 @@
-//! `trefoil services publish DIR`.
+//! `trefoil services publish`.
+
+pub(super) mod contract;
 
 use std::path::{Path, PathBuf};
 
@@ -15,23 +17,51 @@ const TOTAL_MAX: u64 = 16 * 1024 * 1024;
 /// How deep directories are followed: services are shallow, and a loop of links must end.
 const DEPTH_MAX: usize = 16;
 
+/// What may happen to what is there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How {
+    /// It is replaced.
+    pub(crate) replace: bool,
+    /// Callers break.
+    pub(crate) force: bool,
+}
+
+impl How {
+    /// The query that says so.
+    const fn query(self) -> &'static str {
+        if self.force { "?force=true" } else { "" }
+    }
+}
+
+/// The contract that `path` means, if it is a contract and no service with metadata.
+pub(crate) fn contract_in(path: &Path) -> Option<PathBuf> {
+    if path.extension().is_some_and(|ending| ending == "thrift") {
+        return Some(path.to_owned());
+    }
+    let file = path.join("contract.thrift");
+    (metadata_in(path).is_none() && file.is_file()).then_some(file)
+}
+
+fn metadata_in(dir: &Path) -> Option<PathBuf> {
+    let names = ["metadata.yml", ".osparc/metadata.yml"];
+    let mut paths = names.iter().map(|name| dir.join(name));
+    paths.find(|path| path.is_file())
+}
+
 /// Publishes the service in `dir`.
 pub(crate) fn run(
     ui: &Ui,
     client: &Client,
     dir: &Path,
-    replace: bool,
+    how: How,
     only: &[PathBuf],
 ) -> anyhow::Result<()> {
-    let metadata_path = [dir.join("metadata.yml"), dir.join(".osparc/metadata.yml")]
-        .into_iter()
-        .find(|path| path.is_file())
-        .ok_or_else(|| {
-            Failure::invalid(
-                format!("{} has no metadata.yml", dir.display()),
-                "a service is a directory with metadata.yml and service.toml",
-            )
-        })?;
+    let metadata_path = metadata_in(dir).ok_or_else(|| {
+        Failure::invalid(
+            format!("{} has no metadata.yml", dir.display()),
+            "a service is a directory with metadata.yml and service.toml, or with contract.thrift",
+        )
+    })?;
     let metadata = read(&metadata_path)?;
     let (key, version) = key_and_version(&metadata).ok_or_else(|| {
         Failure::invalid(
@@ -59,10 +89,23 @@ pub(crate) fn run(
         crate::client::encode_path(&key),
         crate::client::encode_path(&version)
     );
+    put(ui, client, &path, &body, how, &format!("{key}:{version}"))
+}
+
+/// Sends a publication, and says what it did.
+fn put(
+    ui: &Ui,
+    client: &Client,
+    path: &str,
+    body: &Value,
+    how: How,
+    id: &str,
+) -> anyhow::Result<()> {
     // The answer does not tell a replaced version from one that was the same already.
-    let digest_before = match replace {
+    let digest_before = match how.replace {
         true => client
-            .get(&path)
+            .get(path)
+            .header("accept", "application/json")
             .send()
             .and_then(|answer| answer.json::<Value>())
             .map(|service| text_of(&service, "digest"))
@@ -70,9 +113,9 @@ pub(crate) fn run(
         false => None,
     };
     let answer = client
-        .put(&path)
-        .json(&body)
-        .header_opt("if-match", replace.then_some("*"))
+        .put(&format!("{path}{}", how.query()))
+        .json(body)
+        .header_opt("if-match", how.replace.then_some("*"))
         .send()?;
     let new = answer.status() == 201;
     let service: Value = answer.json()?;
@@ -85,7 +128,7 @@ pub(crate) fn run(
         (false, Some(before)) if before != digest => "replaced",
         (false, _) => "up to date",
     };
-    ui.line(&format!("{key}:{version} {word} {digest}"))
+    ui.line(&format!("{id} {word} {digest}"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {

@@ -1,0 +1,148 @@
+//! `trefoil contract show`, from the JSON of the platform or of a file.
+
+use serde_json::Value;
+
+use crate::command::services::words;
+use crate::command::text_of;
+use crate::output::{Style, Ui, one_line};
+
+pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
+    let title = match json.get("key") {
+        Some(_) => format!("{}:{}", text_of(json, "key"), text_of(json, "version")),
+        None => text_of(json, "file"),
+    };
+    ui.line(&ui.styled(&one_line(&title), Style::Bold))?;
+    for member in ["state", "source", "digest"] {
+        let value = text_of(json, member);
+        if !value.is_empty() {
+            ui.line(&crate::command::services::field(member, &value))?;
+        }
+    }
+    if json["derived"] == true {
+        ui.line("made from the ports in metadata.yml")?;
+    }
+    doc(ui, json, 0)?;
+    for service in list(json, "services") {
+        ui.line("")?;
+        let parent = text_of(service, "extends");
+        let parent = match parent.is_empty() {
+            true => parent,
+            false => format!(" extends {parent}"),
+        };
+        heading(ui, &format!("service {}{parent}", text_of(service, "name")))?;
+        doc(ui, service, 2)?;
+        for method in list(service, "methods") {
+            ui.line(&format!("  {}", one_line(&signature(method))))?;
+            doc(ui, method, 6)?;
+        }
+    }
+    for item in list(json, "types") {
+        ui.line("")?;
+        heading(
+            ui,
+            &format!("{} {}", text_of(item, "kind"), text_of(item, "name")),
+        )?;
+        doc(ui, item, 2)?;
+        for shown in list(item, "fields") {
+            ui.line(&format!("  {}", one_line(&field(shown))))?;
+            doc(ui, shown, 6)?;
+        }
+        for value in list(item, "values") {
+            let line = format!("{} = {}", text_of(value, "name"), text_of(value, "number"));
+            ui.line(&format!("  {}{}", one_line(&line), deprecated(value)))?;
+            doc(ui, value, 6)?;
+        }
+    }
+    for (member, word) in [("typedefs", "typedef"), ("constants", "const")] {
+        let mut items = list(json, member).peekable();
+        if items.peek().is_some() {
+            ui.line("")?;
+        }
+        for item in items {
+            let value = match item.get("value") {
+                Some(value) => format!(" = {value}"),
+                None => String::new(),
+            };
+            let (ty, name) = (text_of(item, "type"), text_of(item, "name"));
+            ui.line(&one_line(&format!("{word} {ty} {name}{value}")))?;
+        }
+    }
+    for warning in list(json, "warnings") {
+        let (file, line) = (text_of(warning, "file"), text_of(warning, "line"));
+        let word = ui.styled_err("warning:", Style::Yellow);
+        let reason = one_line(&text_of(warning, "reason"));
+        ui.note(&format!("{word} {}:{line}: {reason}", one_line(&file)));
+    }
+    Ok(())
+}
+
+fn list<'v>(json: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
+    json[member].as_array().into_iter().flatten()
+}
+
+fn heading(ui: &Ui, text: &str) -> anyhow::Result<()> {
+    ui.line(&ui.styled(&one_line(text), Style::Bold))
+}
+
+/// Documentation, line by line.
+fn doc(ui: &Ui, json: &Value, indent: usize) -> anyhow::Result<()> {
+    for line in text_of(json, "doc").lines() {
+        let line = ui.styled(&one_line(line), Style::Dim);
+        ui.line(&format!("{:indent$}{line}", ""))?;
+    }
+    Ok(())
+}
+
+/// A method as it is written.
+fn signature(method: &Value) -> String {
+    let fields = |member: &str| {
+        let fields: Vec<String> = list(method, member).map(field).collect();
+        fields.join(", ")
+    };
+    let oneway = if method["oneway"] == true {
+        "oneway "
+    } else {
+        ""
+    };
+    let throws = match fields("throws") {
+        thrown if thrown.is_empty() => thrown,
+        thrown => format!(" throws ({thrown})"),
+    };
+    format!(
+        "{oneway}{} {}({}){throws}{}",
+        text_of(method, "returns"),
+        text_of(method, "name"),
+        fields("arguments"),
+        deprecated(method)
+    )
+}
+
+/// A field as it is written. What is thrown is always optional, so that is not said.
+fn field(field: &Value) -> String {
+    let requiredness = match text_of(field, "requiredness").as_str() {
+        "required" => "required ",
+        _ => "",
+    };
+    let default = match field.get("default") {
+        Some(default) => format!(" = {default}"),
+        None => String::new(),
+    };
+    format!(
+        "{}: {requiredness}{} {}{default}{}",
+        text_of(field, "id"),
+        text_of(field, "type"),
+        text_of(field, "name"),
+        deprecated(field)
+    )
+}
+
+/// What should no longer be used says so.
+fn deprecated(item: &Value) -> String {
+    match item["annotations"].get("deprecated") {
+        None => String::new(),
+        Some(why) => match words(why).as_str() {
+            "1" | "" => " (deprecated)".to_owned(),
+            why => format!(" (deprecated: {})", one_line(why)),
+        },
+    }
+}
