@@ -49,6 +49,8 @@ fn help_names_the_commands_and_the_exit_codes() {
         "up",
         "demo",
         "services",
+        "contract",
+        "instances",
         "call",
         "jobs",
         "files",
@@ -78,7 +80,14 @@ fn the_documentation_has_the_exit_codes_and_every_command() {
         let row = format!("| {code} | {} |", meaning.trim());
         assert!(page.contains(&row), "the page lacks: {row}");
     }
-    for group in ["services", "jobs", "files", "config"] {
+    for group in [
+        "services",
+        "contract",
+        "instances",
+        "jobs",
+        "files",
+        "config",
+    ] {
         let help = trefoil(&[group, "--help"]);
         let commands = stdout(&help).split("Commands:").nth(1).unwrap();
         let commands = commands.split("\n\n").next().unwrap();
