@@ -6,14 +6,33 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::problem::Problem;
+use crate::{problem::Problem, provision::Provision};
 
 mod parse;
+mod provision;
 mod quantity;
 mod table;
 
 /// Largest compiled progress pattern: it is applied to every line of every log.
 const PROGRESS_REGEXP_BYTES_MAX: usize = 1 << 20;
+
+/// What `service.toml` says.
+#[derive(Debug)]
+pub(crate) struct ServiceToml {
+    /// How its jobs run.
+    pub(crate) run: Option<RunSpec>,
+    /// Who answers its calls.
+    pub(crate) provision: Provision,
+    /// Where that is said.
+    pub(crate) provided_at: Option<(u32, u32)>,
+}
+
+impl ServiceToml {
+    /// Reads it. All problems are returned; what it says only when none of them is an error.
+    pub(crate) fn parse(file: &str, bytes: &[u8]) -> (Option<Self>, Vec<Problem>) {
+        parse::parse(file, bytes)
+    }
+}
 
 /// How a service runs.
 #[derive(Debug, Clone)]
@@ -232,9 +251,11 @@ fn last_line(text: &str) -> &str {
 }
 
 impl RunSpec {
-    /// Reads `service.toml`. All problems are returned; the specification only when none of them is an error.
+    /// Reads `service.toml`. All problems are returned; the specification only when none of them is an error, and when it
+    /// says how jobs run.
     pub fn parse(file: &str, bytes: &[u8]) -> (Option<Self>, Vec<Problem>) {
-        parse::parse(file, bytes)
+        let (toml, problems) = ServiceToml::parse(file, bytes);
+        (toml.and_then(|toml| toml.run), problems)
     }
 
     /// A builtin with everything else as usual.

@@ -12,7 +12,8 @@ use crate::{
     key::ServiceId,
     metadata::{Metadata, ServiceType},
     problem::{Problem, Severity},
-    runspec::{ProgressPattern, RunSpec},
+    provision::Provision,
+    runspec::{ProgressPattern, RunSpec, ServiceToml},
 };
 
 /// Where a service comes from.
@@ -78,6 +79,8 @@ pub struct Service {
     pub metadata: Metadata,
     /// How it runs; `None` when it has no `service.toml`.
     pub run: Option<RunSpec>,
+    /// Who answers calls of its contract, as far as `service.toml` says it.
+    pub provision: Provision,
     /// What can be called: as it was written, or derived from its ports if it is computational.
     pub contract: Option<SharedContract>,
     /// Hex SHA-256 over its files.
@@ -133,10 +136,24 @@ impl Service {
             (None, None) => None,
         };
         let mut run = None;
+        let mut provision = Provision::default();
         if let Some((name, bytes)) = &files.service_toml {
-            let (spec, found) = RunSpec::parse(name, bytes);
-            run = spec;
+            let (toml, found) = ServiceToml::parse(name, bytes);
             problems.extend(found);
+            if let Some(toml) = toml {
+                if let (Some(at), None) = (toml.provided_at, &files.contract) {
+                    let reason = "says who answers calls, and there is no contract";
+                    let hint = format!("put a {CONTRACT_FILE} beside it");
+                    let field = match toml.provision.process {
+                        Some(_) => "provider",
+                        None => "instances",
+                    };
+                    let problem = Problem::error(name, at, field, reason);
+                    problems.push(problem.with_hint(hint));
+                }
+                run = toml.run;
+                provision = toml.provision;
+            }
         }
         if let (Some(metadata), None) = (&metadata, &files.contract)
             && metadata.service_type == ServiceType::Computational
@@ -159,6 +176,7 @@ impl Service {
                 },
                 metadata,
                 run,
+                provision,
                 contract,
                 digest: files.digest.clone(),
                 label: files.label.clone(),

@@ -6,7 +6,8 @@ use serde_spanned::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::{
-    Limits, ProgressPattern, Resources, RetryClass, RetrySpec, RunKind, RunSpec,
+    Limits, ProgressPattern, Resources, RetryClass, RetrySpec, RunKind, RunSpec, ServiceToml,
+    provision,
     table::{Table, position_of, whole},
 };
 use crate::{fields::Report, near::did_you_mean, problem::Problem, yaml::position_after};
@@ -18,13 +19,13 @@ const ATTEMPTS_MAX: u32 = 1000;
 /// Most processors of an attempt, far above any machine.
 const CPUS_MAX: f64 = 100_000.0;
 
-pub(super) fn parse(file: &str, bytes: &[u8]) -> (Option<RunSpec>, Vec<Problem>) {
+pub(super) fn parse(file: &str, bytes: &[u8]) -> (Option<ServiceToml>, Vec<Problem>) {
     let mut report = Report::new(file);
     let spec = read(bytes, &mut report).filter(|_| !report.has_errors());
     (spec, report.problems)
 }
 
-fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<RunSpec> {
+fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<ServiceToml> {
     if bytes.len() > FILE_BYTES_MAX {
         let reason = format!(
             "the file has {} bytes; at most {FILE_BYTES_MAX} are allowed",
@@ -58,15 +59,34 @@ fn read(bytes: &[u8], report: &mut Report<'_>) -> Option<RunSpec> {
     read_spec(Table::new(text, "", &root), report)
 }
 
-fn read_spec(mut root: Table<'_>, report: &mut Report<'_>) -> Option<RunSpec> {
+/// What only means something for jobs.
+const OF_JOBS: [&str; 4] = ["resources", "limits", "retry", "progress"];
+
+fn read_spec(mut root: Table<'_>, report: &mut Report<'_>) -> Option<ServiceToml> {
+    let provided = ["provider", "instances"].map(|name| root.get(name));
+    let provided_at = provided
+        .into_iter()
+        .flatten()
+        .map(|value| root.at(value.span().start))
+        .min();
+    let provision = provision::read(&mut root, report);
     let run = root.table("run", report);
-    if run.is_none() && !root.has("run") {
+    let has_run = root.has("run");
+    if !has_run && provided_at.is_none() {
         report.error(
             (1, 1),
             "run",
             "is missing",
             Some("write [run] with command = [\"./program\"]".to_owned()),
         );
+    }
+    if !has_run && provided_at.is_some() {
+        for name in OF_JOBS {
+            if let Some(value) = root.get(name) {
+                let reason = "is about jobs, and without [run] there are none";
+                root.error(value.span(), name, reason, report);
+            }
+        }
     }
     let (kind, env, slots) = run.map(|run| read_run(run, report)).unwrap_or_default();
     let resources = root
@@ -85,14 +105,19 @@ fn read_spec(mut root: Table<'_>, report: &mut Report<'_>) -> Option<RunSpec> {
         .table("progress", report)
         .and_then(|table| read_progress(table, report));
     root.finish(report);
-    Some(RunSpec {
-        kind: kind?,
+    let run = kind.map(|kind| RunSpec {
+        kind,
         env,
         slots,
         resources,
         limits,
         retry,
         progress,
+    });
+    Some(ServiceToml {
+        run,
+        provision,
+        provided_at,
     })
 }
 
@@ -102,7 +127,9 @@ fn read_run(mut run: Table<'_>, report: &mut Report<'_>) -> Run {
     let command = run.get("command");
     let builtin = run.get("builtin");
     let kind = match (command, builtin) {
-        (Some(command), None) => read_command(&run, command, report),
+        (Some(command), None) => {
+            read_command(&run, command, report).map(|command| RunKind::Program { command })
+        }
         (None, Some(name)) => match name.get_ref().as_str() {
             Some(name) if !name.is_empty() => Some(RunKind::Builtin {
                 name: name.to_owned(),
@@ -141,11 +168,11 @@ fn read_run(mut run: Table<'_>, report: &mut Report<'_>) -> Run {
     (kind, env, slots)
 }
 
-fn read_command(
+pub(super) fn read_command(
     run: &Table<'_>,
     value: &Spanned<DeValue<'_>>,
     report: &mut Report<'_>,
-) -> Option<RunKind> {
+) -> Option<Vec<String>> {
     let DeValue::Array(items) = value.get_ref() else {
         run.error(
             value.span(),
@@ -181,10 +208,10 @@ fn read_command(
         run.error(value.span(), "command", "names no program", report);
         return None;
     }
-    (command.len() == items.len()).then_some(RunKind::Program { command })
+    (command.len() == items.len()).then_some(command)
 }
 
-fn read_env(table: Table<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {
+pub(super) fn read_env(table: Table<'_>, report: &mut Report<'_>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     for (name, value) in table.entries.iter() {
         if report.is_full() {

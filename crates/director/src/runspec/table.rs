@@ -117,6 +117,87 @@ impl<'t> Table<'t> {
         }
     }
 
+    /// The tables of a list of them: `[[name]]`.
+    pub(super) fn tables(&mut self, name: &'static str, report: &mut Report<'_>) -> Vec<Table<'t>> {
+        let Some(items) = self.list(name, report) else {
+            return Vec::new();
+        };
+        let mut tables = Vec::with_capacity(items.len());
+        for (index, item) in items.iter().enumerate() {
+            match item.get_ref() {
+                DeValue::Table(entries) => tables.push(Table {
+                    text: self.text,
+                    path: format!("{}[{index}]", self.path(name)),
+                    start: item.span().start,
+                    entries,
+                    known: Vec::new(),
+                }),
+                _ => self.wrong(item, name, "a table", report),
+            }
+        }
+        tables
+    }
+
+    /// A key that must be there.
+    pub(super) fn required(
+        &mut self,
+        name: &'static str,
+        report: &mut Report<'_>,
+    ) -> Option<&'t Spanned<DeValue<'t>>> {
+        let value = self.get(name);
+        if value.is_none() {
+            report.error(self.at(self.start), &self.path(name), "is missing", None);
+        }
+        value
+    }
+
+    pub(super) fn text(
+        &self,
+        value: &'t Spanned<DeValue<'t>>,
+        name: &str,
+        report: &mut Report<'_>,
+    ) -> Option<&'t str> {
+        let text = value.get_ref().as_str();
+        match text {
+            Some(text) if text.contains('\0') => {
+                self.error(value.span(), name, "contains a NUL character", report);
+                return None;
+            }
+            Some(_) => {}
+            None => self.wrong(value, name, "text in quotes", report),
+        }
+        text
+    }
+
+    pub(super) fn flag(&mut self, name: &'static str, report: &mut Report<'_>) -> Option<bool> {
+        let value = self.get(name)?;
+        let flag = value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong(value, name, "true or false", report);
+        }
+        flag
+    }
+
+    /// One of some words.
+    pub(super) fn choice<T: Copy>(
+        &mut self,
+        name: &'static str,
+        words: &[(&'static str, T)],
+        report: &mut Report<'_>,
+    ) -> Option<T> {
+        let value = self.get(name)?;
+        let said = value.get_ref().as_str();
+        let found = words.iter().find(|(word, _)| Some(*word) == said);
+        if found.is_none() {
+            let words = words.iter().map(|(word, _)| *word);
+            let list: Vec<&str> = words.clone().collect();
+            let reason = format!("expected one of {}", list.join(", "));
+            let hint = did_you_mean(said.unwrap_or_default(), words);
+            report.error(self.at(value.span().start), &self.path(name), reason, hint);
+        }
+        found.map(|(_, choice)| *choice)
+    }
+
     pub(super) fn list(
         &mut self,
         name: &'static str,

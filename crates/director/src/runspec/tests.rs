@@ -363,3 +363,122 @@ proptest! {
         prop_assert!(spec.is_some() || !problems.is_empty());
     }
 }
+
+mod provision {
+    use super::*;
+    use crate::{
+        ThriftProtocol, ThriftTransport,
+        provision::ProviderSpec,
+        runspec::ServiceToml,
+        testing::{SLEEPER, load},
+    };
+
+    fn good(text: &str) -> ServiceToml {
+        let (toml, problems) = ServiceToml::parse("service.toml", text.as_bytes());
+        assert_eq!(lines(&problems), "", "{text}");
+        toml.unwrap()
+    }
+
+    fn bad(text: &str, expected: &str) {
+        let (toml, problems) = ServiceToml::parse("f", text.as_bytes());
+        assert!(toml.is_none(), "{text:?}");
+        assert_eq!(lines(&problems).trim_end(), expected, "{text:?}");
+    }
+
+    #[test]
+    fn instances() {
+        let toml = good(
+            "[[instances]]\nname = \"a\"\naddress = \"localhost:9090\"\ntransport = \"header\"\nprotocol = \"compact\"\n\
+             multiplex = \"Calc\"\npipelined = true\nslots = 4\nweight = 0.5\n\
+             [[instances]]\nname = \"b\"\naddress = \"unix:/run/b\"\n",
+        );
+        assert!(toml.run.is_none() && toml.provision.process.is_none());
+        let [a, b] = &toml.provision.instances[..] else {
+            panic!("{:?}", toml.provision);
+        };
+        let thrift = &a.speaks.thrift;
+        assert_eq!((a.name.as_str(), &*a.address), ("a", "localhost:9090"));
+        assert_eq!(thrift.transport, Some(ThriftTransport::Header));
+        assert_eq!(thrift.protocol, Some(ThriftProtocol::Compact));
+        assert_eq!(thrift.multiplex.as_deref(), Some("Calc"));
+        assert!(thrift.is_pipelined);
+        assert_eq!((a.speaks.slots, a.speaks.weight), (Some(4), 0.5));
+        assert_eq!((b.speaks.slots, b.speaks.weight), (None, 1.0));
+        assert_eq!(b.speaks.thrift, crate::ThriftProvider::default());
+    }
+
+    #[test]
+    fn a_process() {
+        let toml = good(
+            "[provider]\ncommand = [\"./x\", \"{port}\"]\nenv = { A = \"b\" }\ninstances = 3\nready = \"5s\"\ngrace = \"0s\"\n",
+        );
+        let spec = toml.provision.process.unwrap();
+        assert_eq!(spec.command, ["./x", "{port}"]);
+        assert_eq!(spec.env["A"], "b");
+        let seconds = Duration::from_secs;
+        assert_eq!(
+            (spec.instances, spec.ready, spec.grace),
+            (3, seconds(5), seconds(0))
+        );
+        let both = good(&format!(
+            "{RUN}[provider]\ncommand = [\"x\"]\nenv.P = \"{{port}}\""
+        ));
+        let spec = both.provision.process.unwrap();
+        assert_eq!((spec.instances, spec.ready), (1, ProviderSpec::READY));
+        assert!(both.run.is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_has_a_place() {
+        for (text, expected) in [
+            (
+                "[[instances]]\n",
+                "f:1:1: instances[0].name: is missing\nf:1:1: instances[0].address: is missing",
+            ),
+            (
+                "[[instances]]\nname = \"a\"\naddress = \"a:1\"\n[[instances]]\nname = \"a\"\naddress = \"a\"\n",
+                "f:5:8: instances[1].name: `a` is the name of another instance\n\
+                 f:6:11: instances[1].address: expected host:port, or unix: and an absolute path",
+            ),
+            (
+                "[[instances]]\nname = \"a b\"\naddress = 7\nweigth = 1\n",
+                "f:2:8: instances[0].name: an instance is named with 1 to 128 of A-Z a-z 0-9 . _ : -, not `a b`\n\
+                 f:3:11: instances[0].address: expected text in quotes, found a whole number\n\
+                 f:4:1: instances[0].weigth: is not a known key (did you mean `weight`?)",
+            ),
+            (
+                "instances = [1]",
+                "f:1:14: instances: expected a table, found a whole number",
+            ),
+            ("[provider]\n", "f:1:1: provider.command: is missing"),
+            (
+                "[provider]\ncommand = [\"x\"]\ntransport = \"frame\"\nprotocol = 1\nweight = 0\nslots = 0\n",
+                "f:2:11: provider.command: does not say where `{port}` goes: the platform chooses the port\n\
+                 f:3:13: provider.transport: expected one of framed, buffered, header, http (did you mean `framed`?)\n\
+                 f:4:12: provider.protocol: expected one of binary, compact, json\n\
+                 f:6:9: provider.slots: expected a whole number from 1\n\
+                 f:5:10: provider.weight: must be 0.001 to 1000",
+            ),
+            (
+                "[provider]\ncommand = [\"{port}\"]\ninstances = 0\nready = \"0s\"\npipelined = 1\nmultiplex = \"\"\n[limits]\n",
+                "f:3:13: provider.instances: expected a whole number from 1 to 1000\n\
+                 f:6:13: provider.multiplex: is empty: leave it out for a provider that is not multiplexed\n\
+                 f:5:13: provider.pipelined: expected true or false, found a whole number\n\
+                 f:4:9: provider.ready: must be above 0; leave it out for no limit\n\
+                 f:7:1: limits: is about jobs, and without [run] there are none",
+            ),
+        ] {
+            bad(text, expected);
+        }
+    }
+
+    #[test]
+    fn who_answers_calls_needs_a_contract() {
+        let problems = load(SLEEPER, Some("[provider]\ncommand = [\"{port}\"]\n")).unwrap_err();
+        let text = lines(&problems);
+        assert!(
+            text.contains("1:1: provider: says who answers calls, and there is no contract"),
+            "{text}"
+        );
+    }
+}
