@@ -92,7 +92,7 @@ struct Defaults {
   4: double real = 2.5,
   5: list<i32> numbers = [1, 2, 3],
   6: Color color = Color.GREEN,
-  7: optional i64 remembered = 7,
+  7: i64 remembered = 7,
   8: required string needed = "needed",
 }
 

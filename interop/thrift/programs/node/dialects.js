@@ -19,8 +19,8 @@ const PROTOCOLS = {
 const TRANSPORTS = {
   buffered: thrift.TBufferedTransport,
   framed: thrift.TFramedTransport,
-  // THeaderProtocol does it all.
-  header: thrift.TFramedTransport,
+  // The header protocol has its own frames.
+  header: thrift.TBufferedTransport,
   http: thrift.TBufferedTransport,
   websocket: thrift.TBufferedTransport,
 };
