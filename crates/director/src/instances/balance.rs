@@ -55,11 +55,12 @@ impl Instances {
         let random = self.next_random();
         let members = &self.groups[group.0 as usize].members;
         let (key, is_panic) = match members.as_slice() {
-            // Nothing to choose, and nothing to leave alone: no other would do better.
+            // Nothing to choose, and nothing to leave alone: no other would do better. A check may be wrong, and a refusal comes
+            // soon enough.
             [only] if !tried.contains(only) => {
                 let member = self.member(*only);
-                (member.is_candidate() && !member.is_full())
-                    .then_some((*only, false))
+                (member.is_known() && !member.is_full())
+                    .then_some((*only, !member.is_candidate()))
                     .ok_or_else(|| self.nobody(group, tried))?
             }
             _ => self

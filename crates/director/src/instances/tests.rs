@@ -238,6 +238,16 @@ fn the_only_one_is_never_left_alone() {
 }
 
 #[test]
+fn the_only_one_is_tried_whatever_checks_say() {
+    let (mut instances, group, keys, now) = healthy(1);
+    for _ in 0..3 {
+        instances.handle_probe(keys[0], Err("late"), now);
+    }
+    assert_eq!(state(&instances, "i0"), InstanceState::Unhealthy);
+    assert!(instances.pick(group, &[], now).unwrap().is_panic);
+}
+
+#[test]
 fn if_most_are_unhealthy_all_are_tried() {
     let (mut instances, group, keys, now) = healthy(3);
     for key in &keys {
