@@ -9,6 +9,8 @@ use prometheus_client::{
 };
 use trefoil_jobs::{Effect, Load, State};
 
+use crate::thrift::ThriftMetrics;
+
 /// Buckets of OpenTelemetry's semantic conventions for HTTP and RPC durations, in seconds.
 const SECONDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -44,6 +46,7 @@ struct Inner {
     failed_rounds: Counter,
     requests: Family<RequestLabels, Histogram>,
     storage_free: Gauge<f64, AtomicU64>,
+    thrift: ThriftMetrics,
 }
 
 impl Default for Metrics {
@@ -78,6 +81,8 @@ impl Default for Metrics {
             Unit::Bytes,
             storage_free.clone(),
         );
+        let thrift = ThriftMetrics::default();
+        thrift.register(&mut registry);
         let inner = Inner {
             registry,
             changes,
@@ -87,6 +92,7 @@ impl Default for Metrics {
             failed_rounds,
             requests,
             storage_free,
+            thrift,
         };
         Self(Arc::new(inner))
     }
@@ -119,6 +125,12 @@ impl Metrics {
 
     pub(crate) fn round_failed(&self) {
         self.0.failed_rounds.inc();
+    }
+
+    /// Where the Thrift endpoint counts.
+    #[must_use]
+    pub fn thrift(&self) -> &ThriftMetrics {
+        &self.0.thrift
     }
 
     /// A request was answered.

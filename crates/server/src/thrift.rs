@@ -4,10 +4,12 @@
 //! came in on. What they share is what names mean ([`routes`]), where instances are and which of them is next
 //! ([`trefoil_director::Instances`], behind one lock that is held for a choice), and counters.
 
+mod address;
 mod builtin;
 mod call;
 mod forms;
 mod jobs;
+mod listen;
 mod message;
 mod metrics;
 mod probe;
@@ -27,7 +29,7 @@ use std::{
     thread,
 };
 
-use mio::{Poll, net::TcpListener};
+use mio::Poll;
 use tokio::sync::oneshot;
 use trefoil_director::{
     Catalog, InstanceId, Instances, NewInstance, ServiceRequest,
@@ -35,13 +37,20 @@ use trefoil_director::{
 };
 use trefoil_thrift::{ApplicationError, Limits, framing::Dialect};
 
-use crate::{Node, clock::Clock, mailbox::Mailbox};
+use crate::{
+    Node,
+    clock::Clock,
+    mailbox::Mailbox,
+    tls::{Certificates, TlsFiles},
+};
+use address::Address;
 use call::LocalCall;
 pub use call::{Call, CallFailure, Reply};
 use jobs::Jobs;
+pub use listen::{Listener, UnixSocket};
 pub use message::Answered;
 pub use metrics::ThriftMetrics;
-use reactor::{Letter, Reactor, Socket};
+use reactor::{Door, Letter, Reactor, Socket};
 use routes::Routes;
 pub use routes::Target;
 
@@ -64,6 +73,12 @@ pub struct ThriftConfig {
     pub pool_max: usize,
     /// Calls that wait for a connection to an instance, of each thread.
     pub queue_max: usize,
+    /// Where it counts.
+    pub metrics: ThriftMetrics,
+    /// With it, callers may speak TLS.
+    pub tls: Option<TlsFiles>,
+    /// Callers that come over a network must speak TLS. Those of whom a certificate is required must anyway.
+    pub tls_required: bool,
 }
 
 impl Default for ThriftConfig {
@@ -77,6 +92,9 @@ impl Default for ThriftConfig {
             idle_ms: 60_000,
             pool_max: 64,
             queue_max: 1_000,
+            metrics: ThriftMetrics::default(),
+            tls: None,
+            tls_required: false,
         }
     }
 }
@@ -110,7 +128,7 @@ impl std::fmt::Debug for Thrift {
 /// How to get to an instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
-    address: SocketAddr,
+    address: Address,
     dialect: Dialect,
     multiplex: Option<String>,
     is_pipelined: bool,
@@ -120,6 +138,7 @@ struct Way {
 /// What the threads share.
 struct Shared {
     config: ThriftConfig,
+    certificates: Option<Certificates>,
     clock: Clock,
     mailboxes: Vec<Mailbox<Letter>>,
     listening: Vec<SocketAddr>,
@@ -143,14 +162,14 @@ impl Thrift {
     ///
     /// # Errors
     ///
-    /// When the system refuses threads or what they need.
+    /// When the system refuses threads or what they need, or when certificates cannot be used.
     ///
     /// # Panics
     ///
     /// Outside of a tokio runtime.
     pub fn start(
         config: ThriftConfig,
-        listeners: Vec<std::net::TcpListener>,
+        listeners: impl IntoIterator<Item = impl Into<Listener>>,
         clock: Clock,
         seed: u64,
         hand_over: HandOver,
@@ -166,12 +185,18 @@ impl Thrift {
         let mut listening = Vec::new();
         let mut sockets = Vec::new();
         for listener in listeners {
-            listener.set_nonblocking(true)?;
-            listening.push(listener.local_addr()?);
-            sockets.push(TcpListener::from_std(listener));
+            let listener = listener.into();
+            if let Listener::Tcp(listener) = &listener {
+                listening.push(listener.local_addr()?);
+            }
+            sockets.push(Door::new(listener)?);
         }
+        let certificates = config.tls.as_ref().map(Certificates::read).transpose();
+        let certificates = certificates.map_err(io::Error::other)?;
+        let metrics = config.metrics.clone();
         let shared = Arc::new(Shared {
             config,
+            certificates,
             clock,
             mailboxes,
             listening,
@@ -184,7 +209,7 @@ impl Thrift {
             connections: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             stamp: AtomicU32::new(0),
-            metrics: ThriftMetrics::default(),
+            metrics,
             hand_over,
             threads: Mutex::default(),
         });
@@ -208,7 +233,7 @@ impl Thrift {
         Ok(Self { shared })
     }
 
-    /// Where it listens.
+    /// Where it listens in networks.
     #[must_use]
     pub fn listening(&self) -> &[SocketAddr] {
         &self.shared.listening
@@ -389,12 +414,26 @@ impl Shared {
     /// Gives a new connection to the next thread.
     fn give(&self, socket: Socket) {
         self.connections.fetch_add(1, Ordering::AcqRel);
+        self.metrics.connections.inc();
         let at = self.next.fetch_add(1, Ordering::Relaxed) % self.mailboxes.len();
         self.mailboxes[at].post(Letter::Adopt(socket));
     }
 
     fn forget_one(&self) {
         self.connections.fetch_sub(1, Ordering::AcqRel);
+        self.metrics.connections.dec();
+    }
+
+    /// What a new connection that speaks TLS is served with, if it may.
+    fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        let certificates = self.certificates.as_ref()?;
+        Some(certificates.current(self.clock.steady_ms()))
+    }
+
+    /// Whether what is said in networks must be said in TLS.
+    fn requires_tls(&self) -> bool {
+        let config = &self.config;
+        config.tls_required || config.tls.as_ref().is_some_and(|tls| tls.client_required)
     }
 
     fn next_stamp(&self) -> u32 {

@@ -1,6 +1,7 @@
 //! What TLS needs from files: certificates, keys, authorities.
 
 mod reload;
+mod stream;
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +15,7 @@ use rustls::{
 };
 
 pub(crate) use reload::Certificates;
+pub(crate) use stream::{RECORD_MAX, Stream};
 
 /// The files of a TLS listener.
 #[derive(Debug, Clone, PartialEq, Eq)]

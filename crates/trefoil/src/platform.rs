@@ -121,7 +121,8 @@ impl Platform {
                 serve(listener, router.clone());
                 if let Some(listeners) = thrift_listeners {
                     let amqp = broker.as_ref().map(|broker| broker.amqp.clone());
-                    let (endpoint, handed) = listeners.serve(&settings.thrift, amqp)?;
+                    let (endpoint, handed) =
+                        listeners.serve(&settings.thrift, amqp, node.metrics.thrift().clone())?;
                     node.serve_thrift(endpoint);
                     let mut closing = closing.clone();
                     http.push(tokio::spawn(trefoil_gateway::serve_streams(

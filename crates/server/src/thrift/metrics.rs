@@ -1,32 +1,50 @@
 //! What the endpoint counts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge},
+    registry::Registry,
+};
 
-/// A number that only grows.
-#[derive(Debug, Default)]
-pub struct Count(AtomicU64);
-
-impl Count {
-    pub(super) fn inc(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How much it is now.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Counters of the endpoint, since it started.
-#[derive(Debug, Default)]
+/// Counters of the endpoint. Clones count together.
+#[derive(Debug, Clone, Default)]
 pub struct ThriftMetrics {
     /// Calls that were begun.
-    pub calls: Count,
+    pub calls: Counter,
     /// Those that failed without a reply of an instance.
-    pub failures: Count,
+    pub failures: Counter,
     /// Tries beyond the first.
-    pub retries: Count,
+    pub retries: Counter,
     /// Input that was no request.
-    pub violations: Count,
+    pub violations: Counter,
+    /// Connections of callers.
+    pub connections: Gauge,
+}
+
+impl ThriftMetrics {
+    /// Has them shown.
+    pub(crate) fn register(&self, registry: &mut Registry) {
+        let counters = [
+            ("thrift_calls", "Calls of methods", &self.calls),
+            (
+                "thrift_call_failures",
+                "Calls without a reply of an instance",
+                &self.failures,
+            ),
+            (
+                "thrift_call_retries",
+                "Tries of calls beyond the first",
+                &self.retries,
+            ),
+            (
+                "thrift_violations",
+                "Input of callers that was no request",
+                &self.violations,
+            ),
+        ];
+        for (name, help, counter) in counters {
+            registry.register(name, help, counter.clone());
+        }
+        let connections = self.connections.clone();
+        registry.register("thrift_connections", "Connections of callers", connections);
+    }
 }

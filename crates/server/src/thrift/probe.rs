@@ -23,7 +23,7 @@ use trefoil_thrift::{
     framing::{Dialect, Protocol, Transport},
 };
 
-use super::{Shared, Way};
+use super::{Shared, Way, address::Address};
 
 /// What is called: a method that fb303 services have, and others do not mind.
 const METHOD: &str = "getName";
@@ -105,7 +105,7 @@ async fn find(
             match ask(address, dialect, instance, limits).await {
                 Ok(()) => {
                     return Ok(Way {
-                        address,
+                        address: Address::Ip(address),
                         dialect,
                         multiplex: instance.thrift.multiplex.clone(),
                         is_pipelined: instance.thrift.is_pipelined,

@@ -10,6 +10,7 @@ mod links;
 mod peers;
 mod slab;
 mod socket;
+mod stream;
 
 use std::{
     collections::VecDeque,
@@ -19,7 +20,7 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use mio::{Events, Poll, Token, event::Event, net::TcpListener};
+use mio::{Events, Poll, Token, event::Event};
 use trefoil_director::{Catalog, instances::InstanceKey};
 
 use super::{
@@ -33,6 +34,7 @@ use links::{Link, Pool};
 use peers::Peer;
 use slab::Slab;
 pub(super) use socket::Socket;
+pub(super) use stream::Door;
 
 /// Sockets that are told of at a time.
 const EVENTS: usize = 1_024;
@@ -67,7 +69,7 @@ pub(super) struct Reactor {
     index: usize,
     shared: Arc<Shared>,
     poll: Poll,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Door>,
     /// When each listener is tried again, if it failed.
     accepts: Vec<u64>,
     peers: Slab<Peer>,
@@ -94,12 +96,7 @@ pub(super) struct Reactor {
 }
 
 impl Reactor {
-    pub(super) fn new(
-        index: usize,
-        shared: Arc<Shared>,
-        poll: Poll,
-        listeners: Vec<TcpListener>,
-    ) -> Self {
+    pub(super) fn new(index: usize, shared: Arc<Shared>, poll: Poll, listeners: Vec<Door>) -> Self {
         let now_us = shared.clock.steady_us();
         Self {
             index,
@@ -142,11 +139,7 @@ impl Reactor {
     fn serve(&mut self) -> io::Result<()> {
         for at in 0..self.listeners.len() {
             let token = Token(WAKE.0 - 1 - at);
-            self.poll.registry().register(
-                &mut self.listeners[at],
-                token,
-                mio::Interest::READABLE,
-            )?;
+            self.listeners[at].register(self.poll.registry(), token)?;
         }
         let mut events = Events::with_capacity(EVENTS);
         loop {
@@ -295,7 +288,7 @@ impl Reactor {
     fn drain(&mut self) {
         self.is_draining = true;
         for mut listener in self.listeners.drain(..) {
-            let _ = self.poll.registry().deregister(&mut listener);
+            listener.deregister(self.poll.registry());
         }
         self.accepts.clear();
         for at in self.peers.keys() {
@@ -313,15 +306,14 @@ impl Reactor {
         self.accepts[at] = u64::MAX;
         for _ in 0..ACCEPTED_MAX {
             match listener.accept() {
-                Ok((socket, address)) => {
+                Ok((stream, address)) => {
                     if self.shared.connections.load(Ordering::Acquire)
                         >= self.shared.config.connections_max
                     {
                         tracing::warn!(peer = %address, "refused: there are as many connections as may be");
                         continue;
                     }
-                    let _ = socket.set_nodelay(true);
-                    self.shared.give(Socket::tcp(socket, address));
+                    self.shared.give(Socket::new(stream, address));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error)

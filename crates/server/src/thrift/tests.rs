@@ -19,6 +19,9 @@ use trefoil_thrift::{
 
 use super::*;
 
+mod tls;
+mod unix;
+
 const CONTRACT: &str = r#"
 exception Refused { 1: required string why }
 service Calculator {
@@ -79,7 +82,7 @@ fn connect(thrift: &Thrift) -> TcpStream {
 
 /// What a call comes to: kind and body of the reply.
 fn call(
-    stream: &mut TcpStream,
+    stream: &mut (impl std::io::Read + std::io::Write),
     dialect: Dialect,
     multiplex: Option<&str>,
     method: &str,

@@ -61,6 +61,18 @@ pub(crate) struct ThriftSettings {
     pub(crate) enabled: bool,
     /// `thrift.listen`.
     pub(crate) listen: Vec<SocketAddr>,
+    /// `thrift.unix_listen`.
+    pub(crate) unix_listen: Option<PathBuf>,
+    /// `thrift.tls_certificate`.
+    pub(crate) tls_certificate: Option<PathBuf>,
+    /// `thrift.tls_key`, there if there is a certificate.
+    pub(crate) tls_key: Option<PathBuf>,
+    /// `thrift.tls_required`.
+    pub(crate) tls_required: bool,
+    /// `thrift.tls_client_ca`.
+    pub(crate) tls_client_ca: Option<PathBuf>,
+    /// `thrift.tls_client_required`.
+    pub(crate) tls_client_required: bool,
     /// `thrift.threads`.
     pub(crate) threads: u64,
     /// `thrift.connections_max`.
@@ -169,6 +181,12 @@ impl ThriftSettings {
         ThriftSettings {
             enabled: take!(entries, "thrift.enabled", Bool),
             listen: take!(entries, "thrift.listen", Addresses),
+            unix_listen: take!(entries, "thrift.unix_listen", File),
+            tls_certificate: take!(entries, "thrift.tls_certificate", File),
+            tls_key: take!(entries, "thrift.tls_key", File),
+            tls_required: take!(entries, "thrift.tls_required", Bool),
+            tls_client_ca: take!(entries, "thrift.tls_client_ca", File),
+            tls_client_required: take!(entries, "thrift.tls_client_required", Bool),
             threads: take!(entries, "thrift.threads", Count),
             connections_max: take!(entries, "thrift.connections_max", Count),
             call_timeout: take!(entries, "thrift.call_timeout", Duration),
@@ -239,9 +257,16 @@ pub(crate) fn check(entries: &[Entry], errors: &mut Vec<ConfigError>) {
             _ => continue,
         };
         let open = addresses.iter().find(|at| !at.ip().is_loopback());
-        if let Some(address) = open.filter(|_| !insecure) {
+        // There only those come in who have a certificate.
+        let is_guarded = name == "thrift.listen"
+            && find("thrift.tls_client_required")
+                .is_some_and(|entry| entry.value == Value::Bool(true));
+        if let Some(address) = open.filter(|_| !insecure && !is_guarded) {
             let instead = match name {
                 "amqp.listen" => "listen on 127.0.0.1, or with TLS (amqp.tls_listen),",
+                "thrift.listen" => {
+                    "listen on 127.0.0.1, or require certificates (thrift.tls_client_required),"
+                }
                 _ => "listen on 127.0.0.1 and put an authenticating proxy in front,",
             };
             errors.push(ConfigError {
@@ -257,6 +282,7 @@ pub(crate) fn check(entries: &[Entry], errors: &mut Vec<ConfigError>) {
         }
     }
     check_amqp(entries, errors);
+    check_tls(entries, errors);
     for (name, least) in [
         ("body.json_max", 1024),
         ("body.ndjson_max", 1024),
@@ -347,24 +373,69 @@ fn check_amqp(entries: &[Entry], errors: &mut Vec<ConfigError>) {
             }
         }
     }
-    for name in ["amqp.tls_certificate", "amqp.tls_key", "amqp.tls_client_ca"] {
+}
+
+/// The rules of keys that TLS has at every endpoint.
+fn check_tls(entries: &[Entry], errors: &mut Vec<ConfigError>) {
+    let find = |name: &str| entries.iter().find(|entry| entry.key.name == name);
+    let is_set = |name| find(name).is_some_and(|entry| !matches!(&entry.value, Value::File(None)));
+    let is_true = |name| find(name).filter(|entry| entry.value == Value::Bool(true));
+    let mut refuse = |entry: &Entry, message: &str, hint: &str| {
+        errors.push(ConfigError {
+            source_: entry.source.clone(),
+            key: Some(entry.key.name),
+            message: format!("{}: {message}", entry.key.name),
+            hint: Some(hint.to_owned()),
+        });
+    };
+    for name in [
+        "amqp.tls_certificate",
+        "amqp.tls_key",
+        "amqp.tls_client_ca",
+        "thrift.tls_certificate",
+        "thrift.tls_key",
+        "thrift.tls_client_ca",
+    ] {
         if let Some(entry) = find(name)
             && let Value::File(Some(path)) = &entry.value
             && !path.is_file()
         {
             let message = format!("{} is no file", path.display());
-            refuse(entry, message, "correct the path");
+            refuse(entry, &message, "correct the path");
         }
     }
-    if let Some(entry) = find("amqp.tls_client_required")
-        && entry.value == Value::Bool(true)
-        && !is_set("amqp.tls_client_ca")
-    {
-        let message = "nobody's certificate would be believed".to_owned();
-        refuse(
-            entry,
-            message,
+    for (required, authorities, hint) in [
+        (
+            "amqp.tls_client_required",
+            "amqp.tls_client_ca",
             "name the authorities with amqp.tls_client_ca",
-        );
+        ),
+        (
+            "thrift.tls_client_required",
+            "thrift.tls_client_ca",
+            "name the authorities with thrift.tls_client_ca",
+        ),
+    ] {
+        if let Some(entry) = is_true(required)
+            && !is_set(authorities)
+        {
+            refuse(entry, "nobody's certificate would be believed", hint);
+        }
+    }
+    // Whatever asks for TLS needs both, and each the other.
+    for (name, other) in [
+        ("thrift.tls_certificate", "thrift.tls_key"),
+        ("thrift.tls_key", "thrift.tls_certificate"),
+        ("thrift.tls_client_ca", "thrift.tls_certificate"),
+        ("thrift.tls_required", "thrift.tls_certificate"),
+    ] {
+        let asked = find(name).filter(|_| is_set(name));
+        let asked = asked.filter(|entry| entry.value != Value::Bool(false));
+        if let Some(entry) = asked
+            && !is_set(other)
+        {
+            let message = format!("TLS needs {other}");
+            refuse(entry, &message, "the path of a PEM file");
+        }
     }
 }

@@ -209,6 +209,43 @@ fn the_broker_needs_insecure_unless_it_has_tls() {
 }
 
 #[test]
+fn thrift_needs_insecure_unless_certificates_tell_who_calls() {
+    let tls = "tls_certificate = \"trefoil.toml\"\ntls_key = \"trefoil.toml\"\n";
+    let open = format!("[thrift]\nlisten = \"0.0.0.0:9090\"\n{tls}");
+    for more in ["", "tls_required = true\n"] {
+        let errors = errors(&format!("{open}{more}"), &[], &[]);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains("0.0.0.0:9090"), "{}", errors[0]);
+    }
+    let mutual = "tls_client_ca = \"trefoil.toml\"\ntls_client_required = true\n";
+    let loaded = layers(Some(&format!("{open}{mutual}")), &[], &[]).unwrap();
+    assert!(loaded.settings.thrift.tls_client_required);
+    for (text, expected) in [
+        (
+            "tls_client_required = true",
+            "thrift.tls_client_required: nobody",
+        ),
+        (
+            "tls_required = true",
+            "thrift.tls_required: TLS needs thrift.tls_certificate",
+        ),
+        (
+            "tls_key = \"trefoil.toml\"",
+            "thrift.tls_key: TLS needs thrift.tls_certificate",
+        ),
+        (
+            "tls_certificate = \"trefoil.toml\"",
+            "thrift.tls_certificate: TLS needs thrift.tls_key",
+        ),
+        ("tls_client_ca = \"trefoil.toml\"", "thrift.tls_client_ca: "),
+    ] {
+        let errors = errors(&format!("[thrift]\n{text}\n"), &[], &[]);
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+        assert!(errors[0].contains(expected), "{}", errors[0]);
+    }
+}
+
+#[test]
 fn lists_of_addresses_and_texts() {
     let environment = [
         ("TREFOIL_AMQP_LISTEN", "127.0.0.1:1, [::1]:2"),

@@ -1,23 +1,27 @@
 //! The Thrift endpoint of a platform.
 
-use std::net::{SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
+use std::net::{SocketAddr, TcpStream as StdStream};
 
 use anyhow::Context as _;
 use tokio::{net::TcpStream, sync::mpsc};
 use trefoil_server::{
     amqp::Amqp,
     clock::Clock,
-    thrift::{HandOver, Handed, Thrift, ThriftConfig},
+    thrift::{HandOver, Handed, Listener, Thrift, ThriftConfig, ThriftMetrics, UnixSocket},
+    tls::TlsFiles,
 };
 
 use super::bind;
-use crate::config::{Settings, settings::ThriftSettings};
+use crate::{
+    config::{Settings, settings::ThriftSettings},
+    failure::Failure,
+};
 
 /// Connections of HTTP that came to the Thrift port and are not served yet; more are closed.
 const HANDED_MAX: usize = 256;
 
 /// What is bound before anything is started.
-pub(super) struct Listeners(Vec<StdListener>);
+pub(super) struct Listeners(Vec<Listener>);
 
 impl Listeners {
     /// Takes the addresses.
@@ -25,7 +29,17 @@ impl Listeners {
         let mut listeners = Vec::new();
         for address in &settings.thrift.listen {
             let listener = bind(settings, *address, "thrift.listen").await?;
-            listeners.push(listener.into_std().context("cannot use a listener")?);
+            let listener = listener.into_std().context("cannot use a listener")?;
+            listeners.push(Listener::Tcp(listener));
+        }
+        if let Some(path) = &settings.thrift.unix_listen {
+            let socket = UnixSocket::bind(path).map_err(|error| {
+                Failure::invalid(
+                    format!("cannot listen on {}: {error}", path.display()),
+                    "check thrift.unix_listen",
+                )
+            })?;
+            listeners.push(Listener::Unix(socket));
         }
         Ok(Self(listeners))
     }
@@ -35,11 +49,15 @@ impl Listeners {
         self,
         settings: &ThriftSettings,
         amqp: Option<Amqp>,
+        metrics: ThriftMetrics,
     ) -> anyhow::Result<(Thrift, mpsc::Receiver<TcpStream>)> {
         let (http, handed) = mpsc::channel(HANDED_MAX);
         let seed = Clock::start().steady_ms() ^ u64::from(std::process::id()) << 32;
         let thrift = Thrift::start(
-            config(settings),
+            ThriftConfig {
+                metrics,
+                ..config(settings)
+            },
             self.0,
             Clock::start(),
             seed,
@@ -55,11 +73,22 @@ fn config(settings: &ThriftSettings) -> ThriftConfig {
         threads: count(settings.threads),
         connections_max: count(settings.connections_max),
         call_timeout_ms: settings.call_timeout.as_millis() as u64,
+        tls: tls(settings),
+        tls_required: settings.tls_required,
         ..ThriftConfig::default()
     };
     config.limits.message_max = count(settings.message_max);
     config.limits.frame_max = count(settings.frame_max);
     config
+}
+
+fn tls(settings: &ThriftSettings) -> Option<TlsFiles> {
+    Some(TlsFiles {
+        certificate: settings.tls_certificate.clone()?,
+        key: settings.tls_key.clone()?,
+        client_ca: settings.tls_client_ca.clone(),
+        client_required: settings.tls_client_required,
+    })
 }
 
 /// Gives connections to who speaks what they speak.

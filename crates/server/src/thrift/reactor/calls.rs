@@ -7,7 +7,7 @@ use trefoil_director::instances::{CallOutcome, GroupKey, InstanceKey};
 use trefoil_thrift::{
     ApplicationErrorKind,
     connection::{ReplyKind, Request, RequestId},
-    framing::{Dialect, Protocol},
+    framing::{Dialect, Headers, Protocol},
 };
 
 use super::{
@@ -26,7 +26,7 @@ const REPLAY_MAX: usize = 64 << 10;
 /// Tries beyond the first.
 const RETRIES_MAX: usize = 2;
 /// A call whose time is over in less is not begun.
-const DEADLINE_HEADER: &[u8] = b"deadline-ms";
+pub(super) const DEADLINE_HEADER: &[u8] = b"deadline-ms";
 
 /// Who called.
 #[derive(Debug)]
@@ -53,6 +53,8 @@ pub(super) struct CallSlot {
     /// The arguments, if they are kept, and in what they are written.
     pub(super) arguments: Vec<u8>,
     pub(super) protocol: Protocol,
+    /// What the caller said beside the arguments: handed on to instances whose transport has headers.
+    pub(super) headers: Vec<(Box<[u8]>, Box<[u8]>)>,
     /// When it began, in microseconds.
     pub(super) started_us: u64,
     pub(super) deadline: u64,
@@ -131,6 +133,7 @@ impl Reactor {
             group,
             arguments,
             protocol,
+            headers: own(&request.headers),
             started_us: self.now_us,
             deadline: self.now + timeout,
             first: None,
@@ -208,6 +211,7 @@ impl Reactor {
             group,
             arguments,
             protocol,
+            headers: Vec::new(),
             started_us: self.now_us,
             deadline: self.now + timeout,
             first: None,
@@ -431,4 +435,16 @@ impl Reactor {
 
 fn milliseconds(now_us: u64, since_us: u64) -> f64 {
     now_us.saturating_sub(since_us) as f64 / 1_000.0
+}
+
+/// Headers that are handed on: all but the deadline, which is said anew.
+fn own(headers: &Headers<'_>) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+    if headers.is_empty() {
+        return Vec::new();
+    }
+    headers
+        .iter()
+        .filter(|(key, _)| *key != DEADLINE_HEADER)
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect()
 }

@@ -3,11 +3,16 @@
 use std::collections::VecDeque;
 
 use trefoil_director::instances::InstanceKey;
-use trefoil_thrift::connection::{Client, ClientEvent};
+use trefoil_thrift::{
+    connection::{Client, ClientEvent},
+    framing::Transport,
+};
 
 use super::{
     super::{call::CallFailure, forms},
-    Reactor, link_token,
+    Reactor,
+    calls::DEADLINE_HEADER,
+    link_token,
     socket::{Read, Socket},
 };
 
@@ -70,7 +75,7 @@ impl Reactor {
             .shared
             .way(instance)
             .ok_or_else(|| "its address is not known yet".to_owned())?;
-        let mut socket = Socket::connect(way.address).map_err(|error| error.to_string())?;
+        let mut socket = Socket::connect(&way.address).map_err(|error| error.to_string())?;
         let at = self.links.next();
         socket
             .register(self.poll.registry(), link_token(at))
@@ -102,9 +107,27 @@ impl Reactor {
         let method = target.method();
         let is_oneway = method.is_oneway();
         let to = link.client.protocol();
+        // Only the header transport has any.
+        let has_headers = link.client.dialect().transport == Transport::Header;
+        let left_ms = has_headers
+            .then(|| call.deadline.saturating_sub(self.now).to_string())
+            .unwrap_or_default();
+        let headers: Vec<(&[u8], &[u8])> = if has_headers {
+            let handed_on = call.headers.iter().map(|(key, value)| (&**key, &**value));
+            handed_on
+                .chain([(DEADLINE_HEADER, left_ms.as_bytes())])
+                .collect()
+        } else {
+            Vec::new()
+        };
         let sent = if forms::same(call.protocol, to) {
-            link.client
-                .call_raw(at as u64, &method.name, is_oneway, &[], &call.arguments)
+            link.client.call_raw(
+                at as u64,
+                &method.name,
+                is_oneway,
+                &headers,
+                &call.arguments,
+            )
         } else {
             self.scratch.clear();
             let transcoded = forms::transcode(
@@ -120,7 +143,7 @@ impl Reactor {
                 return self.make_idle(link_at);
             }
             link.client
-                .call_raw(at as u64, &method.name, is_oneway, &[], &self.scratch)
+                .call_raw(at as u64, &method.name, is_oneway, &headers, &self.scratch)
         };
         call.link = Some(link_at);
         if let Err(error) = sent {
@@ -190,12 +213,7 @@ impl Reactor {
         block[..kept].copy_from_slice(&link.rest);
         link.rest.clear();
         let (end, over) = match link.socket.read(&mut block[kept..]) {
-            Read::Some(bytes) => {
-                if kept + bytes < block.len() {
-                    link.socket.is_readable = false;
-                }
-                (kept + bytes, None)
-            }
+            Read::Some(bytes) => (kept + bytes, None),
             Read::Nothing => (kept, None),
             Read::End => (kept, Some("it closed the connection".to_owned())),
             Read::Broken(error) => (kept, Some(error.to_string())),

@@ -83,7 +83,7 @@ impl Reactor {
             return;
         };
         peer.is_ready = false;
-        if !peer.is_thrift && !self.tell_what_it_speaks(at) {
+        if !peer.is_thrift && !self.look_ahead(at) {
             return;
         }
         let Some(peer) = self.peers.get(at) else {
@@ -100,13 +100,7 @@ impl Reactor {
         block[..kept].copy_from_slice(&peer.rest);
         peer.rest.clear();
         let end = match peer.socket.read(&mut block[kept..]) {
-            Read::Some(bytes) => {
-                if kept + bytes < block.len() {
-                    // All there was; more is told of.
-                    peer.socket.is_readable = false;
-                }
-                kept + bytes
-            }
+            Read::Some(bytes) => kept + bytes,
             Read::Nothing => kept,
             Read::End => {
                 peer.is_ended = true;
@@ -118,8 +112,14 @@ impl Reactor {
                 return;
             }
         };
+        if peer.socket.is_tls() && peer.socket.unsent() > 0 {
+            // An answer to what came of the handshake, or what had to wait for its end.
+            self.soil(peer_token(at));
+        }
         let mut input = &block[..end];
-        self.handle_input(at, &mut input);
+        if self.is_thrift(at, input) {
+            self.handle_input(at, &mut input);
+        }
         let Some(peer) = self.peers.get(at) else {
             return;
         };
@@ -140,57 +140,99 @@ impl Reactor {
         }
     }
 
-    /// Looks at the first bytes; true if they are Thrift.
-    fn tell_what_it_speaks(&mut self, at: usize) -> bool {
+    /// Looks at the first bytes without taking them, as they may be for somebody else. True if it is to be read.
+    fn look_ahead(&mut self, at: usize) -> bool {
         let Some(peer) = self.peers.get(at) else {
             return false;
         };
         let mut first = [0; DETECT];
         let bytes = match peer.socket.peek(&mut first) {
-            Read::Some(bytes) => bytes,
-            Read::Nothing => return false,
-            Read::End | Read::Broken(_) => {
+            // What comes inside of TLS, or over a unix socket, is read to be looked at.
+            None => return true,
+            Some(Read::Some(bytes)) => bytes,
+            Some(Read::Nothing) => return false,
+            Some(Read::End | Read::Broken(_)) => {
                 self.drop_peer(at);
                 return false;
             }
         };
-        let address = peer.socket.address;
-        match detect(&first[..bytes]) {
+        let detected = detect(&first[..bytes]);
+        if detected == Detected::WaitForMore {
+            // More bytes are told of, because these were looked at only.
+            return false;
+        }
+        if detected == Detected::Tls {
+            return self.begin_tls(at);
+        }
+        if self.shared.requires_tls() {
+            tracing::warn!(peer = %peer.socket.address, "a caller does not speak TLS, which it must");
+            self.drop_peer(at);
+            return false;
+        }
+        match detected {
+            Detected::Http => self.hand_over(at, Handed::Http),
+            Detected::Amqp => self.hand_over(at, Handed::Amqp),
+            _ => self.is_thrift(at, &first[..bytes]),
+        }
+    }
+
+    /// Whether a connection speaks Thrift, if these are its first bytes. If it speaks something else, it is closed.
+    fn is_thrift(&mut self, at: usize, first: &[u8]) -> bool {
+        let Some(peer) = self.peers.get(at) else {
+            return false;
+        };
+        if peer.is_thrift {
+            return true;
+        }
+        let address = &peer.socket.address;
+        match detect(first) {
             Detected::Thrift(dialect) => {
                 tracing::debug!(peer = %address, %dialect, "a caller speaks Thrift");
                 peer.is_thrift = true;
-                true
+                return true;
             }
             Detected::Zlib => {
                 peer.is_thrift = true;
-                true
+                return true;
             }
-            Detected::WaitForMore => {
-                // More bytes are told of, because these were looked at only.
-                false
-            }
-            Detected::Http => self.hand_over(at, Handed::Http),
-            Detected::Amqp => self.hand_over(at, Handed::Amqp),
-            Detected::Tls => {
-                tracing::warn!(peer = %address, "a caller speaks TLS, which this listener does not");
-                self.drop_peer(at);
-                false
+            Detected::WaitForMore => return false,
+            other @ (Detected::Http | Detected::Amqp | Detected::Tls) => {
+                tracing::warn!(peer = %address, speaks = ?other, "a caller does not speak Thrift, which is all there is inside of TLS and on a unix socket");
             }
             Detected::Unknown(first) => {
                 tracing::warn!(peer = %address, ?first, "a caller speaks nothing known");
-                self.drop_peer(at);
-                false
             }
         }
+        self.drop_peer(at);
+        false
+    }
+
+    /// A caller begins with a handshake of TLS. True if it may.
+    fn begin_tls(&mut self, at: usize) -> bool {
+        let Some(peer) = self.peers.get(at) else {
+            return false;
+        };
+        let refused = match self.shared.tls().map(rustls::ServerConnection::new) {
+            Some(Ok(connection)) => {
+                peer.socket.begin_tls(connection);
+                return true;
+            }
+            Some(Err(error)) => error.to_string(),
+            None => "there is no thrift.tls_certificate".to_owned(),
+        };
+        tracing::warn!(peer = %peer.socket.address, reason = refused, "a caller speaks TLS, and cannot");
+        self.drop_peer(at);
+        false
     }
 
     /// Gives a connection to who speaks what it speaks.
     fn hand_over(&mut self, at: usize, what: Handed) -> bool {
         if let Some(mut peer) = self.peers.remove(at) {
             peer.socket.deregister(self.poll.registry());
-            let address = peer.socket.address;
             self.shared.forget_one();
-            self.shared.hand_over(what, peer.socket.into_std(), address);
+            if let Some((socket, address)) = peer.socket.into_std() {
+                self.shared.hand_over(what, socket, address);
+            }
         }
         false
     }
@@ -204,7 +246,7 @@ impl Reactor {
                 None => return,
                 Some(ServerEvent::Request(request)) => self.handle_request(at, &request),
                 Some(ServerEvent::Violation(violation)) => {
-                    let peer = peer.socket.address;
+                    let peer = &peer.socket.address;
                     tracing::debug!(%peer, error = %violation.error, "a caller broke the protocol");
                     self.shared.metrics.violations.inc();
                     self.soil(peer_token(at));

@@ -5,16 +5,21 @@ use std::{
     net::SocketAddr,
 };
 
-use mio::{Interest, Registry, Token, net::TcpStream};
+use mio::{Interest, Registry, Token};
+
+use super::super::address::Address;
+use super::stream::Stream;
+use crate::tls;
 
 /// A buffer that grew beyond this is given back when it is empty.
 const KEPT_MAX: usize = 256 << 10;
 
-/// A socket that does not block.
+/// A socket that does not block, with TLS on it or without.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: TcpStream,
-    pub(super) address: SocketAddr,
+    stream: Stream,
+    tls: Option<Box<tls::Stream>>,
+    pub(super) address: Address,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
     /// What is to be written, from `sent` on.
@@ -38,9 +43,10 @@ pub(super) enum Read {
 }
 
 impl Socket {
-    pub(super) fn tcp(stream: TcpStream, address: SocketAddr) -> Self {
+    pub(super) fn new(stream: Stream, address: Address) -> Self {
         Self {
             stream,
+            tls: None,
             address,
             // Readiness is told on changes only, and what was there before the registration may be told or not.
             is_readable: true,
@@ -52,46 +58,98 @@ impl Socket {
     }
 
     /// Begins to connect.
-    pub(super) fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        let _ = stream.set_nodelay(true);
+    pub(super) fn connect(address: &Address) -> io::Result<Self> {
         Ok(Self {
             is_readable: false,
             is_writable: false,
-            ..Self::tcp(stream, address)
+            ..Self::new(Stream::connect(address)?, address.clone())
         })
     }
 
+    /// All that comes from now on is TLS, and all that is written.
+    pub(super) fn begin_tls(&mut self, connection: impl Into<rustls::Connection>) {
+        self.tls = Some(Box::new(tls::Stream::new(connection)));
+    }
+
+    pub(super) fn is_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(
-            &mut self.stream,
-            token,
-            Interest::READABLE | Interest::WRITABLE,
-        )
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        registry.register(self.stream.source(), token, interest)
     }
 
     /// What it failed with, if it did.
     pub(super) fn take_error(&self) -> Option<io::Error> {
-        self.stream.take_error().ok().flatten()
+        self.stream.take_error()
     }
 
-    /// Looks at what comes without taking it.
-    pub(super) fn peek(&mut self, into: &mut [u8]) -> Read {
-        let peeked = self.stream.peek(into);
-        self.came(peeked)
+    /// Looks at what comes without taking it; `None` if that cannot be done here.
+    pub(super) fn peek(&mut self, into: &mut [u8]) -> Option<Read> {
+        match (&self.stream, &self.tls) {
+            (Stream::Tcp(stream), None) => {
+                let peeked = stream.peek(into);
+                Some(self.came(peeked))
+            }
+            _ => None,
+        }
     }
 
+    /// Reads what there is.
     pub(super) fn read(&mut self, into: &mut [u8]) -> Read {
         if !self.is_readable {
             return Read::Nothing;
         }
+        if self.tls.is_some() {
+            return self.read_tls(into);
+        }
         let read = self.stream.read(into);
+        if read.as_ref().is_ok_and(|bytes| *bytes < into.len()) {
+            // All there was; more is told of.
+            self.is_readable = false;
+        }
         self.came(read)
+    }
+
+    /// Reads into the end of `into`, and decrypts into its beginning, which is larger by what may be there of a record.
+    fn read_tls(&mut self, into: &mut [u8]) -> Read {
+        let Some(tls) = &mut self.tls else {
+            return Read::Nothing;
+        };
+        if tls.has_peer_closed() {
+            return Read::End;
+        }
+        let middle = (into.len() + tls::RECORD_MAX) / 2;
+        let (plain, cipher) = into.split_at_mut(middle);
+        let read = self.stream.read(cipher);
+        let read = match read {
+            Ok(0) | Err(_) => return self.came(read),
+            Ok(bytes) => bytes,
+        };
+        match tls.decrypt(&cipher[..read], plain) {
+            Ok(bytes) => {
+                self.is_readable = read == cipher.len() || tls.has_peer_closed();
+                match bytes {
+                    0 => Read::Nothing,
+                    bytes => Read::Some(bytes),
+                }
+            }
+            Err(error) => {
+                // It may say why; who does not listen any more misses nothing.
+                let _ = tls.write(&mut self.stream);
+                Read::Broken(error)
+            }
+        }
     }
 
     fn came(&mut self, came: io::Result<usize>) -> Read {
         match came {
-            Ok(0) => Read::End,
+            Ok(0) => {
+                // It is seen again by who reads again.
+                self.is_readable = true;
+                Read::End
+            }
             Ok(bytes) => Read::Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.is_readable = false;
@@ -104,18 +162,16 @@ impl Socket {
 
     /// Bytes that are not written yet.
     pub(super) fn unsent(&self) -> usize {
-        self.output.len() - self.sent
+        let encrypted = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
+        self.output.len() - self.sent + usize::from(encrypted)
     }
 
     /// Writes as much as it takes; an error if it is broken.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        while self.is_writable && self.sent < self.output.len() {
-            match self.stream.write(&self.output[self.sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(bytes) => {
-                    self.sent += bytes;
-                    self.written += bytes as u64;
-                }
+        while self.is_writable && self.unsent() > 0 {
+            match self.write_some() {
+                Ok(true) => {}
+                Ok(false) => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.is_writable = false;
                 }
@@ -131,18 +187,46 @@ impl Socket {
         Ok(())
     }
 
-    /// The socket itself, to be served by somebody else.
-    pub(super) fn into_std(self) -> std::net::TcpStream {
-        std::net::TcpStream::from(self.stream)
+    /// False if nothing can be written before something came.
+    fn write_some(&mut self) -> io::Result<bool> {
+        let rest = &self.output[self.sent..];
+        let taken = match &mut self.tls {
+            None => match self.stream.write(rest)? {
+                0 => return Err(io::ErrorKind::WriteZero.into()),
+                bytes => bytes,
+            },
+            Some(tls) if tls.wants_write() => {
+                tls.write(&mut self.stream)?;
+                0
+            }
+            Some(tls) if tls.is_handshaking() => return Ok(false),
+            Some(tls) => tls.encrypt(rest)?,
+        };
+        self.sent += taken;
+        self.written += taken as u64;
+        Ok(true)
+    }
+
+    /// The socket itself, to be served by somebody else; `None` if nobody else could.
+    pub(super) fn into_std(self) -> Option<(std::net::TcpStream, SocketAddr)> {
+        match (self.stream, self.address, self.tls) {
+            (Stream::Tcp(stream), Address::Ip(address), None) => {
+                Some((std::net::TcpStream::from(stream), address))
+            }
+            _ => None,
+        }
     }
 
     /// Nothing more will be written.
-    pub(super) fn shutdown(&self) {
-        // Who is gone need not be told.
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+    pub(super) fn shutdown(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close();
+            let _ = tls.write(&mut self.stream);
+        }
+        self.stream.shutdown();
     }
 
     pub(super) fn deregister(&mut self, registry: &Registry) {
-        let _ = registry.deregister(&mut self.stream);
+        let _ = registry.deregister(self.stream.source());
     }
 }
