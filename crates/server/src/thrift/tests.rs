@@ -111,6 +111,14 @@ fn call(
     }
 }
 
+/// No fields.
+fn nothing(protocol: Protocol) -> &'static [u8] {
+    match protocol {
+        Protocol::Json => b"{}",
+        Protocol::Binary | Protocol::BinaryOld | Protocol::Compact => &[0],
+    }
+}
+
 fn error_of(protocol: Protocol, body: &[u8]) -> ApplicationError {
     forms::read_error(protocol, body, &Limits::default()).unwrap()
 }

@@ -371,6 +371,10 @@ impl Reactor {
         }
         if peer.server.is_closed() && peer.socket.unsent() == 0 {
             if peer.is_ended || self.is_draining {
+                if peer.socket.is_tls() {
+                    // Says that nothing was cut off.
+                    peer.socket.shutdown();
+                }
                 self.drop_peer(at);
             } else if peer.lingers_until == u64::MAX {
                 peer.socket.shutdown();

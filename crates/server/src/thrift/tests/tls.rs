@@ -120,7 +120,13 @@ async fn tls_and_plain_are_served_on_one_port() {
         for dialect in Dialect::PROBES {
             let mut stream = authority.connect(&thrift, shows);
             if dialect.protocol != Protocol::Binary {
-                let (kind, body) = call(&mut stream, dialect, None, "nothing", b"{}");
+                let (kind, body) = call(
+                    &mut stream,
+                    dialect,
+                    None,
+                    "nothing",
+                    nothing(dialect.protocol),
+                );
                 let error = error_of(dialect.protocol, &body);
                 assert_eq!(kind, ReplyKind::Exception, "{dialect}: {error}");
                 continue;

@@ -24,7 +24,13 @@ async fn callers_come_over_a_unix_socket_that_goes_with_the_endpoint() {
     assert_eq!(mode & 0o777, 0o600);
     for dialect in Dialect::PROBES {
         let mut stream = UnixStream::connect(&path).unwrap();
-        let (kind, body) = call(&mut stream, dialect, None, "nothing", b"{}");
+        let (kind, body) = call(
+            &mut stream,
+            dialect,
+            None,
+            "nothing",
+            nothing(dialect.protocol),
+        );
         assert_eq!(kind, ReplyKind::Exception, "{dialect}");
         let error = error_of(dialect.protocol, &body);
         assert_eq!(error.kind, ApplicationErrorKind::UnknownMethod, "{error}");
