@@ -373,6 +373,24 @@ impl Answer {
         self.response.into_body().into_reader()
     }
 
+    /// The body as JSON, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When the body is not JSON, or the connection breaks.
+    pub(crate) fn json_if_any(self) -> Result<Option<Value>, ClientError> {
+        let url = self.url.clone();
+        let body = self.read(JSON_ANSWER_MAX)?;
+        if body.is_empty() {
+            return Ok(None);
+        }
+        let value = serde_json::from_slice(&body).map_err(|error| ClientError::BadAnswer {
+            url,
+            reason: error.to_string(),
+        })?;
+        Ok(Some(value))
+    }
+
     /// The body as a JSON document.
     ///
     /// # Errors

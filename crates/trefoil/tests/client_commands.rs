@@ -88,6 +88,67 @@ fn problem(status: u16, name: &str, detail: &str) -> Reply {
 }
 
 #[test]
+fn a_method_answers_at_once() {
+    let returned = answer(200, &json!([1, 2]));
+    let ran = run(vec![returned], &["call", "a/b:1/add", "-i", "x=2"]);
+    assert_eq!((ran.code, &*ran.stdout), (0, "[\n  1,\n  2\n]\n"));
+    let void = || vec![Reply::Full(204, JSON, String::new())];
+    let ran = run(void(), &["call", "a/b:1/ping"]);
+    assert_eq!((ran.code, &*ran.stdout), (0, ""), "{}", ran.stderr);
+    let ran = run(void(), &["--json", "call", "a/b:1/ping"]);
+    assert_eq!((ran.code, &*ran.stdout), (0, "null\n"));
+    let oneway = vec![Reply::Full(202, JSON, String::new())];
+    let ran = run(oneway, &["call", "a/b:1/tell"]);
+    assert_eq!((ran.code, &*ran.stdout), (0, ""), "{}", ran.stderr);
+}
+
+#[test]
+fn an_exception_of_a_method_is_a_failure_with_its_fields() {
+    let body = json!({"type": "urn:trefoil:problem:exception", "title": "Exception", "status": 422,
+        "detail": "it is empty", "exception": {"name": "Empty", "type": "urn:trefoil:exception:Stack.Empty",
+        "fields": {"message": "it is empty", "depth": 0}}});
+    let thrown = Reply::Full(422, "application/problem+json", body.to_string());
+    let ran = run(vec![thrown], &["call", "a/b:1/pop"]);
+    assert_eq!(ran.code, 1);
+    assert!(
+        ran.stderr.starts_with("error: it is empty\n"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("Empty {\"depth\":0,"), "{}", ran.stderr);
+}
+
+/// Only the platform knows whether the last part of a name without a version is a method.
+#[test]
+fn what_may_be_a_service_or_a_method_is_tried_as_both() {
+    let unknown = || problem(404, "service-not-found", "no service has the key `a/b/add`");
+    let ran = run(
+        vec![unknown(), answer(200, &json!(3))],
+        &["call", "a/b/add"],
+    );
+    assert_eq!((ran.code, &*ran.stdout), (0, "3\n"), "{}", ran.stderr);
+    assert_eq!(
+        ran.lines(),
+        ["POST /v1/call/a/b/add/run", "POST /v1/call/a/b/add"]
+    );
+    // What is neither is reported as it was written.
+    let ran = run(
+        vec![unknown(), problem(404, "service-not-found", "other")],
+        &["call", "a/b/add"],
+    );
+    assert_eq!(ran.code, 3);
+    assert!(ran.stderr.contains("`a/b/add`"), "{}", ran.stderr);
+    let ran = run(
+        vec![
+            unknown(),
+            problem(404, "method-not-found", "no method `add`"),
+        ],
+        &["call", "a/b/add"],
+    );
+    assert!(ran.stderr.contains("no method `add`"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_call_is_submitted_watched_and_answered() {
     let ran = run(
         vec![

@@ -37,14 +37,15 @@ pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<Ex
         },
         answer => answer?,
     };
-    let job = match (answer.status(), answer.length()) {
-        (202, length) if length != Some(0) => answer.json::<Value>()?,
-        (200, _) => {
-            ui.document(&answer.json::<Value>()?)?;
+    let status = answer.status();
+    let job = match answer.json_if_any()? {
+        Some(job) if status == 202 => job,
+        Some(returned) => {
+            ui.document(&returned)?;
             return Ok(ExitCode::SUCCESS);
         }
         // The method returns nothing, or nobody waits for what it returns.
-        _ => {
+        None => {
             if ui.json {
                 ui.document(&Value::Null)?;
             }
