@@ -1,30 +1,31 @@
 //! The services of this platform: those built in, those in watched directories, those published over the API.
 
+mod publication;
 mod publish;
 mod scan;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{HashMap, HashSet},
     fs, io,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use tokio::sync::watch as changes_watch;
 use trefoil_director::{
-    Breaks, Catalog, CatalogError, Entry, Problem, RunKind, Service, ServiceId, ServiceState,
-    Source,
+    Breaks, Catalog, CatalogError, Entry, RunKind, Service, ServiceId, ServiceState, Source,
 };
 use trefoil_jobs::{RunnerKind, ServiceStatus};
-
-use tokio::sync::watch as changes_watch;
 
 use crate::{
     engine_thread::{CallError, EngineHandle, PlatformEngine},
     store::StoreError,
 };
 
-use self::publish::{check, directory_name, write_directory};
+use self::publish::{check, write_directory};
+pub(crate) use publish::directory_name;
+pub use publication::{Allowed, MayReplace, Publication, Published, ServiceError};
 pub(crate) use watch::DirectoryWatch;
 
 /// The services of a platform; cheap to clone.
@@ -45,92 +46,6 @@ struct Inner {
     changes: tokio::sync::Mutex<()>,
     /// The catalog's revision, for those who watch it.
     revision: changes_watch::Sender<u64>,
-}
-
-/// What somebody publishes.
-#[derive(Debug, Clone, Default)]
-pub struct Publication {
-    /// The text of `metadata.yml`. What has a contract may do without.
-    pub metadata: Option<String>,
-    /// The text of `service.toml`.
-    pub service: Option<String>,
-    /// Further files: relative name to text.
-    pub files: BTreeMap<String, String>,
-}
-
-/// What a publication did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Published {
-    /// The version is new.
-    New,
-    /// It replaced another content.
-    Replaced,
-    /// The same was there already.
-    Unchanged,
-}
-
-/// Which content a publication may replace.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MayReplace {
-    /// None.
-    Nothing,
-    /// Whatever is there.
-    Anything,
-    /// The content with this digest.
-    Digest(String),
-}
-
-/// What a publication may do to what is there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Allowed {
-    /// Which content it may replace.
-    pub replace: MayReplace,
-    /// Its contract may break callers although the version says that it does not.
-    pub breaking: bool,
-}
-
-/// Why a service was not changed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServiceError {
-    /// The files have problems.
-    #[error("the service is broken: {} problems", .0.len())]
-    Broken(Vec<Problem>),
-    /// Key or version of the request are not those of the metadata.
-    #[error("the metadata is of `{found}`, the request of `{wanted}`")]
-    Mismatch {
-        /// Of the request.
-        wanted: ServiceId,
-        /// Of the metadata.
-        found: ServiceId,
-    },
-    /// Other content is there, and the caller did not say that it may be replaced.
-    #[error("`{id}` is published already with other content")]
-    AlreadyPublished {
-        /// Which.
-        id: ServiceId,
-        /// What is there.
-        digest: String,
-    },
-    /// The content is not the one that the caller wants to replace.
-    #[error("`{id}` has other content than the one to be replaced")]
-    Stale {
-        /// Which.
-        id: ServiceId,
-        /// What is there.
-        digest: String,
-    },
-    /// Its contract breaks callers of a version that it claims to be compatible with.
-    #[error("the contract breaks callers of `{}`: it must be version {} or higher", .0.base, .0.required)]
-    Breaking(Box<Breaks>),
-    /// The catalog refuses.
-    #[error(transparent)]
-    Catalog(#[from] CatalogError),
-    /// The disk fails.
-    #[error("cannot keep the service: {0}")]
-    Io(#[from] io::Error),
-    /// The store fails.
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Services {

@@ -10,7 +10,7 @@ use super::{Publication, ServiceError};
 const PUBLISHED_FILES_MAX: usize = 1_000;
 
 /// A version's directory among the published ones: a plain file name, different for different versions.
-pub(super) fn directory_name(id: &ServiceId) -> String {
+pub(crate) fn directory_name(id: &ServiceId) -> String {
     // Keys have neither `%` nor `@`; versions have neither `/` nor `@`.
     format!("{}@{}", id.key.as_str().replace('/', "%"), id.version)
 }
