@@ -1,4 +1,7 @@
 //! Stock AMQP clients' own tests, and our differential scenarios, against a broker of their own: `interop/amqp/run.py`.
+//! Stock Thrift clients and servers: see [`thrift`].
+
+pub(crate) mod thrift;
 
 use std::{
     fs::{self, File},
@@ -26,9 +29,13 @@ pub(crate) const STEP: Step = Step {
 const RUNNER: &str = "interop/amqp/run.py";
 
 /// `cargo xtask interop [--rabbitmq [--record]] [SUITE…]`: all suites or some, against Trefoil or against a RabbitMQ.
+/// `cargo xtask interop thrift [ARGS…]`: what has to do with Thrift.
 pub(crate) fn interop(words: &[&str]) -> Result<ExitCode> {
     if words.is_empty() {
-        return Ok(Board::run(&[test::RELEASE, STEP]));
+        return Ok(Board::run(&[test::RELEASE, STEP, thrift::STEP]));
+    }
+    if let ["thrift", words @ ..] = words {
+        return thrift::interop(words);
     }
     if words.contains(&"--rabbitmq") || words.contains(&"--list") {
         run(command("python3").arg(RUNNER).args(words))?;

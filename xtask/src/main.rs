@@ -27,7 +27,8 @@ cargo xtask COMMAND
   fuzz             the HTTP fuzz alone, against a release build
   fuzz-targets [S] coverage-guided fuzzing of frames, tables, sessions and recovery, for S seconds each (20)
   soak [SECONDS]   the broker under churn for ten minutes, or as long as said: nothing may be left of it
-  interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list
+  interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list.
+                   Then stock Thrift clients and servers; `interop thrift [ARGS…]`: these alone
   bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
   demo [ARGS…]     cargo run --release -- demo ARGS
   docs             builds the book into target/book, if mdbook is installed

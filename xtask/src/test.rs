@@ -62,7 +62,14 @@ pub(crate) fn fast() -> Vec<Step> {
 /// Everything.
 pub(crate) fn all() -> Vec<Step> {
     let mut steps = fast();
-    steps.extend([CRASH, RELEASE, DEMO, FUZZ, interop::STEP]);
+    steps.extend([
+        CRASH,
+        RELEASE,
+        DEMO,
+        FUZZ,
+        interop::STEP,
+        interop::thrift::STEP,
+    ]);
     steps
 }
 

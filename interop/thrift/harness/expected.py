@@ -18,6 +18,9 @@ class Line:
     reason: str
 
     def is_of(self, cell: Cell) -> bool:
+        # What a server answers itself, if nothing is in between.
+        if self.role == "direct" and cell.part != "direct":
+            return False
         side: Side = cell.client if self.role == "client" else cell.server
         return fnmatchcase(side.language.name, self.language) and fnmatchcase(side.dialect, self.dialect)
 
@@ -28,6 +31,9 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.role} {self.language} {self.dialect} {self.check}"
+
+
+ROLES = ("client", "server", "direct")
 
 
 class Excluded:
@@ -41,7 +47,7 @@ class Excluded:
                 continue
             words, _, reason = text.partition("  # ")
             parts = words.split()
-            if len(parts) != 4 or parts[0] not in ("client", "server") or not reason.strip():
+            if len(parts) != 4 or parts[0] not in ROLES or not reason.strip():
                 raise RuntimeError(f"{path.name}:{number}: not `ROLE LANGUAGE TRANSPORT/PROTOCOL CHECK  # reason`")
             self.lines.append(Line(number, *parts, reason.strip()))
 
@@ -62,4 +68,4 @@ class Excluded:
 
     def stale(self) -> list[Line]:
         """Lines that nothing answered to."""
-        return [line for line in self.lines if line not in self.used]
+        return [line for line in self.lines if line not in self.used and line.role != "direct"]

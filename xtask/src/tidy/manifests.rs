@@ -5,8 +5,6 @@ use std::collections::BTreeSet;
 use super::{Finding, Source, edges::Member};
 
 const ROOT: &str = "Cargo.toml";
-/// A workspace of its own, which is built with other flags.
-const FUZZ: &str = "fuzz/Cargo.toml";
 /// Declarations that one comment may speak for.
 const ONE_COMMENT: usize = 4;
 
@@ -14,7 +12,7 @@ pub(super) fn check(sources: &[Source], members: &[Member]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for source in sources
         .iter()
-        .filter(|source| source.path.ends_with("/Cargo.toml") && source.path != FUZZ)
+        .filter(|source| source.path.ends_with("/Cargo.toml") && !is_workspace(&source.text))
     {
         findings.extend(check_member(source));
     }
@@ -23,6 +21,11 @@ pub(super) fn check(sources: &[Source], members: &[Member]) -> Vec<Finding> {
         findings.extend(check_root(&root.text, &used));
     }
     findings
+}
+
+/// Whether it is a workspace of its own: built with other flags, or a stock client that knows nothing of us.
+fn is_workspace(text: &str) -> bool {
+    text.lines().any(|line| line.trim_end() == "[workspace]")
 }
 
 /// The lines of every table whose name ends in `dependencies`: line number, key, the rest.
@@ -99,6 +102,18 @@ mod tests {
             found.iter().map(|finding| finding.line).collect::<Vec<_>>(),
             [5, 9]
         );
+    }
+
+    #[test]
+    fn other_workspaces_are_left_alone() {
+        let source = |text: &str| Source {
+            path: "x/Cargo.toml".to_owned(),
+            text: text.to_owned(),
+        };
+        let text = "[dependencies]\na = \"1\"\n";
+        let own = format!("{text}[workspace]\n");
+        assert_eq!(check(&[source(text)], &[]).len(), 1);
+        assert_eq!(check(&[source(&own)], &[]), []);
     }
 
     #[test]
