@@ -307,6 +307,11 @@ impl Node {
         let services = self.services.clone();
         thrift.set_catalog(&services.snapshot());
         if self.thrift.set(thrift.clone()).is_ok() {
+            let started =
+                thrift.start_providers(self.config.supervisor.clone(), self.config.data.clone());
+            if let Err(error) = started {
+                tracing::error!(%error, "providers of services are not started");
+            }
             let follow = async move {
                 while changes.changed().await.is_ok() {
                     thrift.set_catalog(&services.snapshot());

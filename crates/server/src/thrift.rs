@@ -13,6 +13,8 @@ mod listen;
 mod message;
 mod metrics;
 mod probe;
+mod processes;
+mod providers;
 mod reactor;
 mod routes;
 #[cfg(test)]
@@ -22,6 +24,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -50,6 +53,7 @@ use jobs::Jobs;
 pub use listen::{Listener, UnixSocket};
 pub use message::Answered;
 pub use metrics::ThriftMetrics;
+use providers::Providers;
 use reactor::{Door, Letter, Reactor, Socket};
 use routes::Routes;
 pub use routes::Target;
@@ -149,6 +153,7 @@ struct Shared {
     instances_changed: tokio::sync::Notify,
     ways: Mutex<HashMap<InstanceKey, Arc<Way>>>,
     jobs: Jobs,
+    providers: Providers,
     connections: AtomicUsize,
     next: AtomicUsize,
     stamp: AtomicU32,
@@ -206,6 +211,7 @@ impl Thrift {
             instances_changed: tokio::sync::Notify::new(),
             ways: Mutex::default(),
             jobs: Jobs::new(tokio::runtime::Handle::current()),
+            providers: Providers::default(),
             connections: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             stamp: AtomicU32::new(0),
@@ -256,6 +262,17 @@ impl Thrift {
         let routes = Routes::of(catalog, &mut self.shared.instances());
         *self.shared.lock(&self.shared.routes) = (Arc::new(routes), catalog.clone());
         self.shared.routes_revision.fetch_add(1, Ordering::Release);
+        self.shared.providers.follow(self, catalog);
+    }
+
+    /// From now on processes that services want as their providers are started: through `supervisor`, with their logs below
+    /// `data`. The first call counts.
+    pub(crate) fn start_providers(&self, supervisor: PathBuf, data: PathBuf) -> io::Result<()> {
+        let (_, catalog) = self.shared.routes();
+        let shared = Arc::downgrade(&self.shared);
+        self.shared
+            .providers
+            .start(shared, catalog, supervisor, data)
     }
 
     /// From now on calls of services that run as jobs are jobs of this node. The first one counts.
@@ -378,6 +395,7 @@ impl Thrift {
             every.tick().await;
         }
         self.shared.jobs.stop().await;
+        self.shared.providers.stop().await;
         for mailbox in &self.shared.mailboxes {
             mailbox.post(Letter::Stop);
         }

@@ -29,7 +29,7 @@ const INPUT_VARIABLES: usize = 1024 * 1024;
 const LONGEST_NAME: usize = 255;
 
 /// What is used when the platform itself has no `PATH`.
-const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+pub(crate) const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What the contract needs to know of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]

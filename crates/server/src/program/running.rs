@@ -236,7 +236,8 @@ pub(super) async fn blocking<T: Send + 'static>(
     spawn_blocking(work).await.map_err(io::Error::other)?
 }
 
-fn open_child(child: &Child) -> io::Result<AsyncFd<OwnedFd>> {
+/// A descriptor of a child that was not reaped yet, readable once it has ended.
+pub(crate) fn open_child(child: &Child) -> io::Result<AsyncFd<OwnedFd>> {
     // It is not reaped yet, so its pid is its own.
     let pid = child.id().and_then(|pid| Pid::from_raw(pid.cast_signed()));
     let pid = pid.ok_or_else(|| io::Error::other("the supervisor has no process id"))?;

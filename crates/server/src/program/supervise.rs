@@ -30,6 +30,7 @@ use tokio::{
 };
 
 pub use exec::exec;
+use exec::provide;
 
 use printed::{Printed, Step};
 
@@ -44,6 +45,9 @@ pub const SUBCOMMAND: &str = "supervise";
 
 /// The flag that asks for the second stage.
 pub const EXEC_FLAG: &str = "--exec";
+
+/// The flag that asks for a provider: `supervise --provide PARENT-PID PROGRAM ARGUMENTS…`.
+pub(crate) const PROVIDE_FLAG: &str = "--provide";
 
 /// What the supervisor writes to its stdout once the attempt is claimed and every signal is heard.
 pub(super) const READY: u8 = b'+';
@@ -62,6 +66,9 @@ pub fn run(arguments: &[OsString]) -> ExitCode {
     match arguments {
         [dir] => main(Path::new(dir)),
         [flag, dir] if flag == EXEC_FLAG => exec(Path::new(dir)),
+        [flag, parent, program, arguments @ ..] if flag == PROVIDE_FLAG => {
+            provide(parent, program, arguments)
+        }
         _ => {
             complain(format_args!(
                 "usage: {SUBCOMMAND} [{EXEC_FLAG}] ATTEMPT-DIR"

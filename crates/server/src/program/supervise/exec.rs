@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    ffi::{OsStr, OsString},
     fs, io,
     os::unix::process::CommandExt as _,
     path::Path,
@@ -37,6 +38,32 @@ pub fn exec(dir: &Path) -> ExitCode {
     {
         complain(format_args!("{message}"));
     }
+    ExitCode::from(EXEC_FAILED)
+}
+
+/// Becomes `program`, which dies with the thread that started this process; `parent` is whose that was.
+pub(super) fn provide(parent: &OsStr, program: &OsStr, arguments: &[OsString]) -> ExitCode {
+    let prepare = || -> io::Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        let now = getppid().map_or(0, Pid::as_raw_pid);
+        if Some(now.to_string().as_str()) != parent.to_str() {
+            return Err(io::Error::other("the platform died meanwhile"));
+        }
+        set_no_new_privs(true)?;
+        setrlimit(
+            Resource::Core,
+            Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            },
+        )?;
+        Ok(())
+    };
+    let error = match prepare() {
+        Ok(()) => Command::new(program).args(arguments).exec(),
+        Err(error) => error,
+    };
+    complain(format_args!("cannot run {}: {error}", program.display()));
     ExitCode::from(EXEC_FAILED)
 }
 
