@@ -28,6 +28,9 @@ const RETRIES_MAX: usize = 2;
 /// A call whose time is over in less is not begun.
 pub(super) const DEADLINE_HEADER: &[u8] = b"deadline-ms";
 
+/// A key and its value.
+type HeaderPair = (Box<[u8]>, Box<[u8]>);
+
 /// Who called.
 #[derive(Debug)]
 pub(super) enum Origin {
@@ -54,7 +57,7 @@ pub(super) struct CallSlot {
     pub(super) arguments: Vec<u8>,
     pub(super) protocol: Protocol,
     /// What the caller said beside the arguments: handed on to instances whose transport has headers.
-    pub(super) headers: Vec<(Box<[u8]>, Box<[u8]>)>,
+    pub(super) headers: Vec<HeaderPair>,
     /// When it began, in microseconds.
     pub(super) started_us: u64,
     pub(super) deadline: u64,
@@ -438,7 +441,7 @@ fn milliseconds(now_us: u64, since_us: u64) -> f64 {
 }
 
 /// Headers that are handed on: all but the deadline, which is said anew.
-fn own(headers: &Headers<'_>) -> Vec<(Box<[u8]>, Box<[u8]>)> {
+fn own(headers: &Headers<'_>) -> Vec<HeaderPair> {
     if headers.is_empty() {
         return Vec::new();
     }

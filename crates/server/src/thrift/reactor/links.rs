@@ -109,9 +109,11 @@ impl Reactor {
         let to = link.client.protocol();
         // Only the header transport has any.
         let has_headers = link.client.dialect().transport == Transport::Header;
-        let left_ms = has_headers
-            .then(|| call.deadline.saturating_sub(self.now).to_string())
-            .unwrap_or_default();
+        let left_ms = if has_headers {
+            call.deadline.saturating_sub(self.now).to_string()
+        } else {
+            String::new()
+        };
         let headers: Vec<(&[u8], &[u8])> = if has_headers {
             let handed_on = call.headers.iter().map(|(key, value)| (&**key, &**value));
             handed_on
