@@ -107,6 +107,15 @@ async fn a_service_without_ports_runs_and_is_well() {
         caller.call("run", &json!({"inputs": {}})).unwrap(),
         json!({"success": {}})
     );
+    // What every service is asked is asked of it too.
+    let meta = thrift.target(&"trefoil/noop".parse().unwrap(), "health");
+    let meta = Arc::clone(&meta.unwrap().contract);
+    let mut caller = Caller::new(&thrift, meta, Protocol::Compact, Some("trefoil/noop"));
+    let health = caller.call("health", &json!({})).unwrap();
+    assert_eq!(health, json!({"success": {"ok": true}}));
+    let idl = caller.call("thriftIDL", &json!({})).unwrap();
+    let text = idl["success"]["idls"]["contract.thrift"].as_str().unwrap();
+    assert!(text.contains("service Noop {"), "{text}");
     node.stop(Duration::ZERO).await;
 }
 

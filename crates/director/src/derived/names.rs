@@ -9,7 +9,7 @@ use crate::{key::ServiceKey, port::Ports};
 #[rustfmt::skip]
 const TAKEN: &[&str] = &[
     "BEGIN", "END", "False", "None", "Self", "True", "__CLASS__", "__DIR__", "__FILE__", "__FUNCTION__", "__LINE__",
-    "__METHOD__", "__NAMESPACE__", "abstract", "alias", "alignas", "alignof", "and", "any", "args", "as", "asm",
+    "__METHOD__", "__NAMESPACE__", "abstract", "alias", "alignas", "alignof", "and", "args", "as", "asm",
     "assert", "async", "auto", "await", "base", "become", "begin", "binary", "bool", "boolean", "box", "break",
     "byte", "case", "catch", "chan", "char", "class", "clone", "const", "constexpr", "continue", "cpp_include",
     "cpp_type", "crate", "debugger", "declare", "decltype", "def", "default", "defer", "del", "delete", "do",

@@ -1,7 +1,10 @@
+use proptest::prelude::*;
 use serde_json::json;
 use trefoil_thrift::schema::Requiredness;
 
 use super::*;
+use crate::port::PortKind;
+use crate::schema::ContentSchema;
 use crate::testing::{SLEEPER, service, service_with};
 
 fn text_of(service: &Service) -> &str {
@@ -283,5 +286,72 @@ fn only_computational_services_without_a_contract_have_a_derived_one() {
     ] {
         let metadata = format!("key: x/y\nversion: 1.0.0\ntype: {kind}\nname: n\ndescription: d\n");
         assert_eq!(service(&metadata).contract.is_some(), expected, "{kind}");
+    }
+}
+
+fn any_port() -> impl Strategy<Value = Port> {
+    let words = || prop_oneof![any::<String>(), "[*/ \\n\\\\\"']{0,8}"];
+    let kind = prop_oneof![
+        any::<f64>().prop_map(|value| (PortKind::Number, json!(value))),
+        any::<i64>().prop_map(|value| (PortKind::Integer, json!(value))),
+        any::<u64>().prop_map(|value| (PortKind::Integer, json!(value))),
+        any::<bool>().prop_map(|value| (PortKind::Boolean, json!(value))),
+        words().prop_map(|value| (PortKind::String, json!(value))),
+        (words(), any::<f64>()).prop_map(|(text, number)| {
+            let any = ContentSchema::compile(json!({})).unwrap();
+            (PortKind::Schema(any), json!({ text: [number, null] }))
+        }),
+    ];
+    let about = (words(), words(), proptest::option::of(words()));
+    ("[A-Za-z][A-Za-z0-9_-]{0,6}", about, kind, any::<bool>()).prop_map(
+        |(key, (label, description, unit), (kind, default), required)| Port {
+            key,
+            label,
+            description,
+            kind,
+            unit,
+            default: (!required).then_some(default),
+            extra_schema: None,
+            file_to_key_map: std::collections::BTreeMap::new(),
+            display_order: None,
+            required,
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_ports_make_a_contract_that_says_the_same(
+        ports in proptest::collection::vec(any_port(), 0..12),
+        words in any::<String>(),
+    ) {
+        let mut metadata = service_with("x/y:1.0.0", "{}", "{}").metadata;
+        let ports: std::collections::BTreeMap<String, Port> =
+            ports.into_iter().map(|port| (port.key.clone(), port)).collect();
+        metadata.inputs = Ports::new(ports.into_values().collect());
+        metadata.name.clone_from(&words);
+        metadata.description = words;
+        let contract = derive(&metadata);
+        prop_assert!(contract.is_ok(), "{:?}\n{}", contract.err(), contract_text(&metadata));
+        let contract = contract.unwrap();
+        let schema = contract.schema();
+        let inputs = schema.structs().find(|(_, found)| found.name == "Inputs").unwrap().1;
+        prop_assert_eq!(inputs.fields.len(), metadata.inputs.len());
+        for port in &metadata.inputs {
+            let field = inputs.index_of_json_name(port.key.as_bytes(), 0).map(|at| &inputs.fields[at]);
+            let default = field.unwrap().default.clone();
+            let form = Form::of(&port.kind);
+            let expected = port.default.as_ref().filter(|default| form.constant(default).is_some());
+            let expected = expected.map(|default| match form {
+                Form::Double => trefoil_thrift::Value::Double(default.as_f64().unwrap()),
+                Form::I64 => trefoil_thrift::Value::I64(default.as_i64().unwrap()),
+                Form::Bool => trefoil_thrift::Value::Bool(default.as_bool().unwrap()),
+                Form::Text => trefoil_thrift::Value::String(default.as_str().unwrap().to_owned()),
+                Form::File | Form::List(_) | Form::Json => trefoil_thrift::Value::String(default.to_string()),
+            });
+            prop_assert_eq!(default, expected);
+        }
     }
 }
