@@ -392,7 +392,11 @@ fn methods_of_contracts_are_called() {
     let ran = trefoil(&["call", "trefoil/mirror:1/ecko"]).expect(3);
     assert!(ran.stderr.contains("ecko"), "{}", ran.stderr);
     let ran = trefoil(&["call", "trefoil/miror/echo"]).expect(3);
-    assert!(ran.stderr.contains("trefoil/mirror"), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains("`trefoil/miror/echo`"),
+        "{}",
+        ran.stderr
+    );
     let ran = trefoil(&["call", "trefoil/mirror/echo", "-i", "payload={\"flag\":1}"]).expect(2);
     assert!(ran.stderr.contains("/payload/flag"), "{}", ran.stderr);
     // Services that run as jobs are called as before.

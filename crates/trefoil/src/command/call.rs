@@ -77,8 +77,11 @@ fn send(
     let deadline_ms = args
         .deadline
         .map(|seconds| (seconds * 1000.0).ceil() as u64);
+    // A refusal may come before the inputs were read, and then the connection is of no more use.
+    let may_ask_again = target.other().is_some();
     client
         .post(&path)
+        .header_opt("connection", may_ask_again.then_some("close"))
         .header("prefer", "respond-async")
         .header_opt("idempotency-key", args.idempotency_key.as_deref())
         .header_opt("trefoil-priority", args.priority.map(|n| n.to_string()))
@@ -87,8 +90,12 @@ fn send(
         .send()
 }
 
+/// There is no such service, or none with such a path to it.
 fn is_unknown_service(error: &ClientError) -> bool {
-    matches!(error, ClientError::Problem(problem) if problem.name == "service-not-found")
+    let ClientError::Problem(problem) = error else {
+        return false;
+    };
+    matches!(&*problem.name, "service-not-found" | "no-such-resource")
 }
 
 /// The inputs of all sources. A port may come from one of them only.
