@@ -350,14 +350,18 @@ impl Client {
     }
 
     /// Whether replies in a dialect can be read: strict and old binary messages are told apart, and who waits for headers
-    /// takes frames without them.
+    /// takes frames and messages without them, old ones aside.
     fn understands(&self, other: Dialect) -> bool {
-        use Transport::{Framed, Header};
+        use Transport::{Buffered, Framed, Header};
         let strict = |dialect: Dialect| match dialect.protocol {
             Protocol::BinaryOld => Protocol::Binary,
             protocol => protocol,
         };
-        let is_header_without = (self.dialect.transport, other.transport) == (Header, Framed);
+        let is_header_without = match (self.dialect.transport, other.transport) {
+            (Header, Framed) => true,
+            (Header, Buffered) => matches!(other.protocol, Protocol::Binary | Protocol::Compact),
+            _ => false,
+        };
         (self.dialect.transport == other.transport || is_header_without)
             && strict(self.dialect) == strict(other)
     }

@@ -232,6 +232,16 @@ impl Splitter {
                             ..dialect
                         })
                     }
+                    (Transport::Header, protocol) => input.first().map(|first| {
+                        // Node.js servers answer what has a header without one, and all stock clients take it. The
+                        // length of no frame begins like that.
+                        let is_bare = matches!(
+                            (protocol, first),
+                            (Protocol::Binary, 0x80) | (Protocol::Compact, 0x82)
+                        );
+                        let bare = Dialect::new(Transport::Buffered, protocol);
+                        if is_bare { bare } else { dialect }
+                    }),
                     _ => Some(dialect),
                 })
             }
