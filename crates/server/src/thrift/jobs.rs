@@ -152,22 +152,31 @@ struct Waiting {
 impl Waiting {
     async fn answer(mut self) -> Result<Reply, CallFailure> {
         let arguments = self.arguments()?;
-        let result = match self.call.method {
-            JobMethod::Run => {
-                // There is nobody to wait for if nothing could run it.
-                let (id, watch) = self.submit(arguments, true).await?;
-                self.result_of(id, watch).await?
-            }
+        let (id, watch) = match self.call.method {
             JobMethod::Submit => {
                 let (id, _) = self.submit(arguments, false).await?;
-                json!({ "success": id.to_string() }).to_string()
+                let result = json!({ "success": id.to_string() }).to_string();
+                return self
+                    .reply(&result)
+                    .map_err(|error| self.cannot(all(&error)));
             }
-            JobMethod::Result => {
-                let (id, watch) = self.find(&arguments).await?;
-                self.result_of(id, watch).await?
-            }
+            // There is nobody to wait for if nothing could run it.
+            JobMethod::Run => self.submit(arguments, true).await?,
+            JobMethod::Result => self.find(&arguments).await?,
         };
-        self.reply(&result)
+        let result = self.result_of(id, watch).await?;
+        let reply = self.reply(&result).or_else(|error| {
+            // A whole number of more than 64 bits, for one: ports may have it.
+            let message = format!(
+                "the job succeeded, but its outputs do not fit its contract: {}",
+                all(&error)
+            );
+            let mut fields = exception("bad_outputs", &message);
+            let hint = format!("GET /v1/jobs/{id}/result has them");
+            fields.insert("hint".to_owned(), Value::String(hint));
+            self.reply(&thrown(id, fields))
+        });
+        reply.map_err(|error| self.cannot(all(&error)))
     }
 
     /// The arguments as JSON, checked.
@@ -283,11 +292,12 @@ impl Waiting {
                 let outputs = outputs.map_err(|error| cannot(target, error.to_string()))?;
                 Ok(format!("{{\"success\":{outputs}}}"))
             }
-            End::Failed(mut failed) => {
-                failed.insert("job".to_owned(), Value::String(id.to_string()));
-                Ok(json!({ "failed": failed }).to_string())
-            }
+            End::Failed(failed) => Ok(thrown(id, failed)),
         }
+    }
+
+    fn cannot(&self, reason: String) -> CallFailure {
+        cannot(&self.call.target, reason)
     }
 
     async fn wait(&mut self, mut watch: watch::Receiver<Seen>) -> Over {
@@ -339,7 +349,7 @@ impl Waiting {
     }
 
     /// The reply with a result that is given as JSON.
-    fn reply(&self, result: &str) -> Result<Reply, CallFailure> {
+    fn reply(&self, result: &str) -> Result<Reply, JsonError> {
         let JobCall {
             target,
             protocol,
@@ -349,14 +359,7 @@ impl Waiting {
         let mut body = Vec::with_capacity(result.len());
         if let Some(id) = target.method().result {
             let schema = target.contract.schema();
-            forms::of_json(schema, id, result.as_bytes(), *protocol, limits, &mut body).map_err(
-                |error| {
-                    cannot(
-                        target,
-                        format!("its outputs do not fit its contract: {}", all(&error)),
-                    )
-                },
-            )?;
+            forms::of_json(schema, id, result.as_bytes(), *protocol, limits, &mut body)?;
         }
         Ok(Reply {
             kind: ReplyKind::Reply,
@@ -398,6 +401,12 @@ fn canceled(reason: Option<&str>) -> End {
         "canceled",
         reason.unwrap_or("the job was canceled"),
     ))
+}
+
+/// The result of a method that threw.
+fn thrown(id: JobId, mut fields: Map<String, Value>) -> String {
+    fields.insert("job".to_owned(), Value::String(id.to_string()));
+    json!({ "failed": fields }).to_string()
 }
 
 fn exception(class: &str, message: &str) -> Map<String, Value> {

@@ -44,6 +44,7 @@ const PROGRAM: &str = "#!/bin/sh
 echo 'weighing' >&2
 [ \"$INPUT_CLASS\" = true ] || exit 3
 sed -e 's/\"table\":\"[^\"]*\",*//' -e 's/,}/}/' \"$INPUT_FOLDER/inputs.json\" > \"$OUTPUT_FOLDER/outputs.json\"
+[ \"$INPUT_TEXT\" != huge ] || sed -i 's/\"exit-code\":0/\"exit-code\":9223372036854775808/' \"$OUTPUT_FOLDER/outputs.json\"
 printf 'done\\n' > \"$OUTPUT_FOLDER/report.txt\"
 ";
 
@@ -117,6 +118,17 @@ async fn a_program_is_called_over_thrift() {
             "{failed}"
         );
         assert_eq!(failed["job"].as_str().unwrap().len(), 36);
+
+        // The port takes it, no `i64` does.
+        let result = caller
+            .call("run", &json!({"inputs": {"mass": 1, "text": "huge"}}))
+            .unwrap();
+        let failed = &result["failed"];
+        assert_eq!(failed["class"], "bad_outputs", "{result}");
+        let message = failed["message"].as_str().unwrap();
+        let words =
+            "the job succeeded, but its outputs do not fit its contract: /success/exit-code: ";
+        assert!(message.starts_with(words), "{message}");
 
         let inputs =
             json!({"mass": "NaN", "any": "{}", "values": [1], "table": {"href": "/v1/files/x"}});
