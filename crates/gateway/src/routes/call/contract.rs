@@ -247,7 +247,9 @@ fn failed(failure: &CallFailure) -> Problem {
         .retry_after(RETRY_AFTER_SECONDS)
     };
     match failure {
-        CallFailure::NoProvider { .. } => unavailable("no-provider"),
+        CallFailure::NoProvider { service, .. } => unavailable("no-provider").hint(format!(
+            "see `trefoil instances ls {service}`; one is added with PUT /v1/services/{service}/instances/{{name}}"
+        )),
         CallFailure::Unreachable { .. } => unavailable("provider-unreachable"),
         CallFailure::Overloaded { .. } => unavailable("overloaded"),
         CallFailure::Stopping => unavailable("stopping"),
