@@ -25,7 +25,7 @@ cargo xtask COMMAND
   lint             formatting, clippy, rustdoc, licences of dependencies
   test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
   fuzz             the HTTP fuzz alone, against a release build
-  fuzz-targets [S] coverage-guided fuzzing of frames, tables, sessions and recovery, for S seconds each (20)
+  fuzz-targets [S] coverage-guided fuzzing of frames, tables, sessions, recovery and Thrift, for S seconds each (20)
   soak [SECONDS]   the broker under churn for ten minutes, or as long as said: nothing may be left of it
   interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list.
                    Then stock Thrift clients and servers; `interop thrift [ARGS…]`: these alone

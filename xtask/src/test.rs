@@ -142,7 +142,16 @@ fn fuzz() -> Result<Outcome> {
 const SANCOV: &str = "-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1 --cfg fuzzing";
-const FUZZED: [&str; 4] = ["frames", "tables", "recovery", "sessions"];
+const FUZZED: [&str; 8] = [
+    "frames",
+    "tables",
+    "recovery",
+    "sessions",
+    "contracts",
+    "wires",
+    "mappings",
+    "calls",
+];
 const FUZZ_SECONDS: &str = "20";
 
 fn fuzz_targets() -> Result<Outcome> {
