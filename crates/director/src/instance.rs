@@ -115,6 +115,18 @@ pub struct ThriftProvider {
     /// It reads a call before it has answered the one before on the same connection. Stock servers answer in order, but
     /// many read only when they have answered.
     pub is_pipelined: bool,
+    /// It is spoken to within TLS.
+    pub tls: Option<ThriftTls>,
+}
+
+/// Whom to believe that it is an instance.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ThriftTls {
+    /// A file with the authorities that are believed, PEM; those of the system if none is said.
+    pub ca: Option<String>,
+    /// The name that its certificate must be for; the host of its address if none is said.
+    pub name: Option<String>,
 }
 
 /// An instance as it is registered.
@@ -122,7 +134,7 @@ pub struct ThriftProvider {
 pub struct NewInstance {
     /// Service version and name.
     pub id: InstanceId,
-    /// `host:port`, or `unix:` and a path.
+    /// A [`Place`](crate::Place): `host:port`, `unix:` and a path, or `http://host:port/path`.
     pub address: String,
     /// How to speak to it.
     pub thrift: ThriftProvider,

@@ -53,6 +53,7 @@ mod key;
 mod matching;
 mod metadata;
 mod near;
+mod place;
 mod port;
 mod problem;
 pub mod processes;
@@ -72,13 +73,14 @@ pub use derived::{RESULT_METHOD, RUN_METHOD, SUBMIT_METHOD, derived_inputs, deri
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};
 pub use instance::{
     InstanceId, InstanceName, InstanceNameError, InstanceState, NewInstance, ThriftProtocol,
-    ThriftProvider, ThriftTransport,
+    ThriftProvider, ThriftTls, ThriftTransport,
 };
 pub use instances::Instances;
 pub use key::{KeyError, ServiceId, ServiceKey, ServiceRequest, VersionWanted};
 pub use matching::{Endpoint, MatchError, Matching, Pair, Refused, match_ports};
 pub use metadata::{Author, Metadata, ServiceType};
 pub use near::near_names;
+pub use place::Place;
 pub use port::{MediaPattern, Port, PortKind, Ports};
 pub use problem::{Problem, Severity};
 pub use processes::Processes;

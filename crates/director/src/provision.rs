@@ -4,9 +4,6 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::instance::{InstanceName, ThriftProvider};
 
-/// The longest address: a path of a socket has 108 bytes, a host name 253.
-const ADDRESS_MAX: usize = 300;
-
 /// The tables `[[instances]]` and `[provider]` of `service.toml`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Provision {
@@ -69,52 +66,9 @@ impl ProviderSpec {
     }
 }
 
-/// `host:port` with an IPv6 address in brackets, or `unix:` and an absolute path.
-pub(crate) fn is_address(address: &str) -> bool {
-    if address.len() > ADDRESS_MAX || address.contains(|c: char| c.is_whitespace() || c == '\0') {
-        return false;
-    }
-    if let Some(path) = address.strip_prefix("unix:") {
-        return path.starts_with('/');
-    }
-    address.rsplit_once(':').is_some_and(|(host, port)| {
-        let is_host = match host.strip_prefix('[') {
-            Some(host) => host
-                .strip_suffix(']')
-                .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok()),
-            None => !host.is_empty() && !host.contains([':', '[', ']', '/']),
-        };
-        is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        for good in ["localhost:9090", "10.0.0.1:1", "[::1]:65535", "unix:/run/x"] {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in [
-            "",
-            "a",
-            "a:",
-            ":1",
-            "a:0",
-            "a:65536",
-            "::1:9",
-            "[a]:1",
-            "[::1:1",
-            "unix:x",
-            "a b:1",
-            "http://a:1",
-        ] {
-            assert!(!is_address(bad), "{bad}");
-        }
-        assert!(!is_address(&format!("{}:1", "a".repeat(ADDRESS_MAX))));
-    }
 
     #[test]
     fn what_stands_for_something_is_filled_in() {

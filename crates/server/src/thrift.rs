@@ -12,6 +12,7 @@ mod jobs;
 mod listen;
 mod message;
 mod metrics;
+mod post;
 mod probe;
 mod processes;
 mod providers;
@@ -44,7 +45,7 @@ use crate::{
     Node,
     clock::Clock,
     mailbox::Mailbox,
-    tls::{Certificates, TlsFiles},
+    tls::{Authorities, Certificates, TlsFiles},
 };
 use address::Address;
 use call::LocalCall;
@@ -130,19 +131,42 @@ impl std::fmt::Debug for Thrift {
 }
 
 /// How to get to an instance.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 struct Way {
     address: Address,
+    tls: Option<TlsWay>,
+    /// Calls are POST requests.
+    post: Option<post::Target>,
     dialect: Dialect,
     multiplex: Option<String>,
     is_pipelined: bool,
     window: usize,
 }
 
+/// Whom to believe that it is an instance.
+#[derive(Debug, Clone)]
+struct TlsWay {
+    config: Arc<rustls::ClientConfig>,
+    name: rustls::pki_types::ServerName<'static>,
+}
+
+impl TlsWay {
+    fn begin(&self) -> Result<rustls::ClientConnection, rustls::Error> {
+        rustls::ClientConnection::new(Arc::clone(&self.config), self.name.clone())
+    }
+}
+
+impl PartialEq for TlsWay {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.config, &other.config) && self.name == other.name
+    }
+}
+
 /// What the threads share.
 struct Shared {
     config: ThriftConfig,
     certificates: Option<Certificates>,
+    authorities: Arc<Authorities>,
     clock: Clock,
     mailboxes: Vec<Mailbox<Letter>>,
     listening: Vec<SocketAddr>,
@@ -202,6 +226,7 @@ impl Thrift {
         let shared = Arc::new(Shared {
             config,
             certificates,
+            authorities: Arc::default(),
             clock,
             mailboxes,
             listening,

@@ -1,5 +1,6 @@
 //! What TLS needs from files: certificates, keys, authorities.
 
+mod connect;
 mod reload;
 mod stream;
 
@@ -14,6 +15,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 
+pub(crate) use connect::Authorities;
 pub(crate) use reload::Certificates;
 pub(crate) use stream::{RECORD_MAX, Stream};
 

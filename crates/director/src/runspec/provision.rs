@@ -8,8 +8,9 @@ use super::{
 };
 use crate::{
     fields::Report,
-    instance::{InstanceName, ThriftProtocol, ThriftProvider, ThriftTransport},
-    provision::{ProviderSpec, Provision, Speaks, StaticInstance, is_address},
+    instance::{InstanceName, ThriftProtocol, ThriftProvider, ThriftTls, ThriftTransport},
+    place::Place,
+    provision::{ProviderSpec, Provision, Speaks, StaticInstance},
 };
 
 /// Static instances of a service: more are a registry, which is what the API is for.
@@ -75,8 +76,8 @@ fn read_instance(
     });
     let address = table.required("address", report).and_then(|value| {
         let address = table.text(value, "address", report)?;
-        if !is_address(address) {
-            let reason = "expected host:port, or unix: and an absolute path";
+        if Place::parse(address).is_none() {
+            let reason = "expected host:port, unix: and an absolute path, or http://host:port/path";
             table.error(value.span(), "address", reason, report);
             return None;
         }
@@ -135,6 +136,7 @@ fn read_speaks(table: &mut Table<'_>, report: &mut Report<'_>) -> Speaks {
         Some(name.to_owned())
     });
     let is_pipelined = table.flag("pipelined", report);
+    let tls = read_tls(table, report);
     let slots = table.count("slots", 1..=u32::MAX, report);
     let weight = table.get("weight").and_then(|value| {
         let weight = table.number(value, "weight", report)?;
@@ -150,8 +152,25 @@ fn read_speaks(table: &mut Table<'_>, report: &mut Report<'_>) -> Speaks {
             protocol,
             multiplex,
             is_pipelined: is_pipelined.unwrap_or(false),
+            tls,
         },
         slots,
         weight: weight.unwrap_or(1.0),
     }
+}
+
+/// `tls = true`, or a table with the authorities and the name that is believed.
+fn read_tls(table: &mut Table<'_>, report: &mut Report<'_>) -> Option<ThriftTls> {
+    if table.get("tls")?.get_ref().as_table().is_none() {
+        let is_tls = table.flag("tls", report)?;
+        return is_tls.then(ThriftTls::default);
+    }
+    let mut tls = table.table("tls", report)?;
+    let mut text = |name| {
+        let value = tls.get(name)?;
+        tls.text(value, name, report).map(ToOwned::to_owned)
+    };
+    let (ca, name) = (text("ca"), text("name"));
+    tls.finish(report);
+    Some(ThriftTls { ca, name })
 }

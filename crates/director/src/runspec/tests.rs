@@ -438,7 +438,7 @@ mod provision {
             (
                 "[[instances]]\nname = \"a\"\naddress = \"a:1\"\n[[instances]]\nname = \"a\"\naddress = \"a\"\n",
                 "f:5:8: instances[1].name: `a` is the name of another instance\n\
-                 f:6:11: instances[1].address: expected host:port, or unix: and an absolute path",
+                 f:6:11: instances[1].address: expected host:port, unix: and an absolute path, or http://host:port/path",
             ),
             (
                 "[[instances]]\nname = \"a b\"\naddress = 7\nweigth = 1\n",

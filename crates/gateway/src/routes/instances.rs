@@ -8,8 +8,8 @@ use axum::{
 };
 use serde_json::{Value, json};
 use trefoil_director::{
-    InstanceId, InstanceName, NewInstance, ServiceId, ThriftProtocol, ThriftProvider,
-    ThriftTransport,
+    InstanceId, InstanceName, NewInstance, Place, ServiceId, ThriftProtocol, ThriftProvider,
+    ThriftTls, ThriftTransport,
     instances::{Heartbeat, InstanceView, RegisterError, UnknownInstance},
 };
 use trefoil_server::{Node, thrift::Thrift};
@@ -187,8 +187,12 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
     let mut thrift = None;
     if let Some(mut members) = Members::of(value, "", &mut violations) {
         match members.text("address") {
-            Some(address) if is_address(&address) => new.address = address,
-            Some(_) => members.wrong("address", "address", "must be host:port"),
+            Some(address) if Place::parse(&address).is_some() => new.address = address,
+            Some(_) => members.wrong(
+                "address",
+                "address",
+                "must be host:port, unix:/path or http://host:port/path",
+            ),
             None => members.wrong("address", "required", "is required: host:port"),
         }
         thrift = members.take("thrift");
@@ -214,8 +218,10 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
             Some("framed") => Some(ThriftTransport::Framed),
             Some("buffered") => Some(ThriftTransport::Buffered),
             Some("header") => Some(ThriftTransport::Header),
+            Some("http") => Some(ThriftTransport::Http),
             Some(_) => {
-                members.wrong("transport", "enum", "must be framed, buffered or header");
+                let detail = "must be framed, buffered, header or http";
+                members.wrong("transport", "enum", detail);
                 None
             }
         };
@@ -231,6 +237,7 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
         };
         new.thrift.multiplex = members.text("multiplex");
         new.thrift.is_pipelined = members.flag("pipelined").unwrap_or(false);
+        new.thrift.tls = tls(&mut members);
         members.end();
     }
     if violations.is_empty() {
@@ -240,12 +247,33 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
     }
 }
 
-/// `host:port`: a name or numbers, an IPv6 address in brackets.
-fn is_address(address: &str) -> bool {
-    address.len() <= ADDRESS_MAX
-        && address.rsplit_once(':').is_some_and(|(host, port)| {
-            !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
-        })
+/// `true`, or whom to believe.
+fn tls(members: &mut Members<'_>) -> Option<ThriftTls> {
+    let value = members.take("tls")?;
+    if let Value::Bool(is_tls) = value {
+        return is_tls.then(ThriftTls::default);
+    }
+    let Value::Object(object) = value else {
+        members.wrong("tls", "type", "must be true, false or an object");
+        return None;
+    };
+    let mut tls = ThriftTls::default();
+    for (key, value) in object {
+        let place = match key.as_str() {
+            "ca" => &mut tls.ca,
+            "name" => &mut tls.name,
+            _ => {
+                members.wrong("tls", "unknown", "has `ca` and `name` only");
+                continue;
+            }
+        };
+        match value {
+            Value::Null => {}
+            Value::String(text) => *place = Some(text),
+            _ => members.wrong("tls", "type", format!("{key} must be text")),
+        }
+    }
+    Some(tls)
 }
 
 fn shown(thrift: &Thrift, id: &InstanceId, status: StatusCode) -> Result<Response, Problem> {
@@ -267,6 +295,7 @@ fn view_json(view: &InstanceView) -> Value {
             "protocol": registered.thrift.protocol,
             "multiplex": registered.thrift.multiplex,
             "pipelined": registered.thrift.is_pipelined,
+            "tls": registered.thrift.tls,
         },
         "slots": registered.slots,
         "weight": registered.weight,
@@ -330,15 +359,5 @@ mod tests {
         );
         assert_eq!(of("a/instances"), None);
         assert_eq!(of("a/b:1.0.0"), None);
-    }
-
-    #[test]
-    fn addresses() {
-        for good in ["localhost:1", "10.0.0.1:9090", "[::1]:80"] {
-            assert!(is_address(good), "{good}");
-        }
-        for bad in ["", "localhost", ":1", "a:0", "a:65536", "a:b"] {
-            assert!(!is_address(bad), "{bad}");
-        }
     }
 }

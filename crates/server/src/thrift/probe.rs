@@ -3,19 +3,17 @@
 //! A check is a call of a method that no service has. Any well-formed reply with the number that was sent passes, an
 //! exception for the unknown method above all: so providers need to know nothing of it.
 
+mod wire;
+
 use std::{
-    net::SocketAddr,
+    path::Path,
     sync::{Arc, Weak},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 use trefoil_director::{
-    NewInstance, ThriftProtocol, ThriftTransport,
+    NewInstance, Place, ThriftProtocol, ThriftTls, ThriftTransport,
     instances::{InstanceKey, ProbeOrder},
 };
 use trefoil_thrift::{
@@ -23,7 +21,9 @@ use trefoil_thrift::{
     framing::{Dialect, Protocol, Transport},
 };
 
-use super::{Shared, Way, address::Address};
+use super::{Shared, TlsWay, Way, address::Address, post};
+use crate::tls::Authorities;
+use wire::Wire;
 
 /// What is called: a method that fb303 services have, and others do not mind.
 const METHOD: &str = "getName";
@@ -62,14 +62,17 @@ pub(super) async fn run(shared: Weak<Shared>) {
 
 async fn probe(shared: Weak<Shared>, order: ProbeOrder) {
     let patience = Duration::from_millis(order.timeout_ms);
-    let Some(limits) = shared.upgrade().map(|shared| shared.config.limits) else {
+    let Some((limits, authorities)) = shared
+        .upgrade()
+        .map(|shared| (shared.config.limits, Arc::clone(&shared.authorities)))
+    else {
         return;
     };
     let known = shared
         .upgrade()
         .and_then(|shared| shared.way(order.key))
         .map(|way| way.dialect);
-    let found = timeout(patience, find(&order.instance, known, limits)).await;
+    let found = timeout(patience, find(&order.instance, known, limits, &authorities)).await;
     let found = found.unwrap_or_else(|_| Err("it does not answer in time".to_owned()));
     let Some(shared) = shared.upgrade() else {
         return;
@@ -95,23 +98,36 @@ async fn find(
     instance: &NewInstance,
     known: Option<Dialect>,
     limits: trefoil_thrift::Limits,
+    authorities: &Authorities,
 ) -> Result<Way, String> {
-    let addresses = tokio::net::lookup_host(&*instance.address)
-        .await
-        .map_err(|error| format!("its address `{}` is unknown: {error}", instance.address))?;
-    let mut last = format!("its address `{}` has no numbers", instance.address);
+    let text = &instance.address;
+    let place = Place::parse(text).ok_or_else(|| format!("its address `{text}` is none"))?;
+    let tls = tls(instance, place, authorities)?;
+    let post = post(instance, place);
+    let addresses: Vec<Address> = match place {
+        Place::Unix(path) => vec![Address::Unix(path.to_owned())],
+        Place::Network(authority) | Place::Http { authority, .. } => {
+            tokio::net::lookup_host(authority)
+                .await
+                .map_err(|error| format!("its address `{text}` is unknown: {error}"))?
+                .map(Address::Ip)
+                .collect()
+        }
+    };
+    let mut last = format!("its address `{text}` has no numbers");
     for address in addresses {
-        for dialect in dialects(instance, known) {
-            match ask(address, dialect, instance, limits).await {
-                Ok(()) => {
-                    return Ok(Way {
-                        address: Address::Ip(address),
-                        dialect,
-                        multiplex: instance.thrift.multiplex.clone(),
-                        is_pipelined: instance.thrift.is_pipelined,
-                        window: WINDOW,
-                    });
-                }
+        for dialect in dialects(instance, post.is_some(), known) {
+            let way = Way {
+                address: address.clone(),
+                tls: tls.clone(),
+                post: post.clone(),
+                dialect,
+                multiplex: instance.thrift.multiplex.clone(),
+                is_pipelined: instance.thrift.is_pipelined,
+                window: WINDOW,
+            };
+            match ask(&way, instance, limits).await {
+                Ok(()) => return Ok(way),
                 Err(Failed::Unreachable(reason)) => {
                     last = reason;
                     break;
@@ -123,14 +139,52 @@ async fn find(
     Err(last)
 }
 
+/// Whom to believe, if it is spoken to within TLS.
+fn tls(
+    instance: &NewInstance,
+    place: Place<'_>,
+    authorities: &Authorities,
+) -> Result<Option<TlsWay>, String> {
+    let is_https = matches!(place, Place::Http { is_tls: true, .. });
+    let said = instance.thrift.tls.clone();
+    let Some(tls) = said.or_else(|| is_https.then(ThriftTls::default)) else {
+        return Ok(None);
+    };
+    let config = authorities.config(tls.ca.as_deref().map(Path::new));
+    let config = config.map_err(|error| error.to_string())?;
+    let name = tls.name.as_deref().or_else(|| place.host());
+    let name = name.ok_or("TLS over a unix socket needs the name that the certificate is for")?;
+    let name = rustls::pki_types::ServerName::try_from(name.to_owned());
+    let name = name.map_err(|error| format!("no certificate can be for its name: {error}"))?;
+    Ok(Some(TlsWay { config, name }))
+}
+
+/// Where calls are sent to, if it speaks HTTP.
+fn post(instance: &NewInstance, place: Place<'_>) -> Option<post::Target> {
+    let path = match place {
+        Place::Http { path, .. } => path,
+        _ if instance.thrift.transport == Some(ThriftTransport::Http) => "/",
+        _ => return None,
+    };
+    Some(post::Target {
+        authority: place.authority().unwrap_or("localhost").to_owned(),
+        path: path.to_owned(),
+    })
+}
+
 /// The dialects to be tried: the one that is said, the one that was found before, or all that are usual.
-fn dialects(instance: &NewInstance, known: Option<Dialect>) -> Vec<Dialect> {
+fn dialects(instance: &NewInstance, is_http: bool, known: Option<Dialect>) -> Vec<Dialect> {
     let transport = instance.thrift.transport.map(|transport| match transport {
         ThriftTransport::Framed => Transport::Framed,
         // A body of HTTP is a message as it is.
         ThriftTransport::Buffered | ThriftTransport::Http => Transport::Buffered,
         ThriftTransport::Header => Transport::Header,
     });
+    let transport = if is_http {
+        Some(Transport::Buffered)
+    } else {
+        transport
+    };
     let protocol = instance.thrift.protocol.map(|protocol| match protocol {
         ThriftProtocol::Binary => Protocol::Binary,
         ThriftProtocol::Compact => Protocol::Compact,
@@ -159,35 +213,31 @@ enum Failed {
 const ONE: Duration = Duration::from_millis(250);
 
 async fn ask(
-    address: SocketAddr,
-    dialect: Dialect,
+    way: &Way,
     instance: &NewInstance,
     limits: trefoil_thrift::Limits,
 ) -> Result<(), Failed> {
-    let mut socket = TcpStream::connect(address)
+    let (address, dialect) = (&way.address, way.dialect);
+    let mut wire = Wire::connect(address, way.tls.as_ref())
         .await
         .map_err(|error| Failed::Unreachable(format!("{address}: {error}")))?;
-    let is_sure = instance.thrift.transport.is_some() && instance.thrift.protocol.is_some();
+    let is_transport_sure = instance.thrift.transport.is_some() || way.post.is_some();
+    let is_sure = is_transport_sure && instance.thrift.protocol.is_some();
     let patience = if is_sure {
         Duration::from_secs(60)
     } else {
         ONE
     };
-    match timeout(patience, talk(&mut socket, dialect, instance, limits)).await {
+    match timeout(patience, talk(&mut wire, way, limits)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(reason)) => Err(Failed::Misunderstood(format!("{dialect}: {reason}"))),
         Err(_) => Err(Failed::Misunderstood(format!("{dialect}: it stays silent"))),
     }
 }
 
-async fn talk(
-    socket: &mut TcpStream,
-    dialect: Dialect,
-    instance: &NewInstance,
-    limits: trefoil_thrift::Limits,
-) -> Result<(), String> {
-    let mut client = Client::new(dialect, instance.thrift.multiplex.as_deref(), limits);
-    let nothing: &[u8] = match dialect.protocol {
+async fn talk(wire: &mut Wire, way: &Way, limits: trefoil_thrift::Limits) -> Result<(), String> {
+    let mut client = Client::new(way.dialect, way.multiplex.as_deref(), limits);
+    let nothing: &[u8] = match way.dialect.protocol {
         Protocol::Json => b"{}",
         Protocol::Binary | Protocol::BinaryOld | Protocol::Compact => &[0],
     };
@@ -196,21 +246,35 @@ async fn talk(
         .map_err(|error| error.to_string())?;
     let mut output = Vec::new();
     client.take_output(&mut output);
+    let mut post = way.post.clone().map(post::Post::new);
+    if let Some(post) = &mut post {
+        let message = std::mem::take(&mut output);
+        post.request(&message, false, &mut output);
+    }
     let text = |error: std::io::Error| error.to_string();
-    socket.write_all(&output).await.map_err(text)?;
-    let mut input = Vec::new();
+    wire.send(&output).await.map_err(text)?;
+    let (mut input, mut body) = (Vec::new(), Vec::new());
     loop {
-        let read = socket.read_buf(&mut input).await.map_err(text)?;
-        if read == 0 {
+        if !wire.receive(&mut input).await.map_err(text)? {
             return Err("it closed the connection without an answer".to_owned());
         }
-        let mut rest = &input[..];
+        match &mut post {
+            None => body.append(&mut input),
+            Some(post) => {
+                let mut rest = &input[..];
+                post.handle(&mut rest, &mut body)
+                    .map_err(|error| error.to_string())?;
+                let taken = input.len() - rest.len();
+                input.drain(..taken);
+            }
+        }
+        let mut rest = &body[..];
         match client.poll_reply(&mut rest) {
             Some(ClientEvent::Reply(_)) => return Ok(()),
             Some(ClientEvent::Broken(broken)) => return Err(broken.error.to_string()),
             None => {
-                let taken = input.len() - rest.len();
-                input.drain(..taken);
+                let taken = body.len() - rest.len();
+                body.drain(..taken);
             }
         }
     }

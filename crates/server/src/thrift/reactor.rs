@@ -8,6 +8,7 @@ mod calls;
 mod jobs;
 mod links;
 mod peers;
+mod posts;
 mod slab;
 mod socket;
 mod stream;

@@ -19,6 +19,7 @@ use trefoil_thrift::{
 
 use super::*;
 
+mod providers;
 mod tls;
 mod unix;
 
@@ -148,7 +149,12 @@ fn provider(dialect: Dialect, does: Does) -> (SocketAddr, mpsc::Receiver<String>
     (address, told)
 }
 
-fn serve(mut stream: TcpStream, dialect: Dialect, does: Does, tell: &mpsc::Sender<String>) {
+fn serve(
+    mut stream: impl std::io::Read + std::io::Write,
+    dialect: Dialect,
+    does: Does,
+    tell: &mpsc::Sender<String>,
+) {
     let mut server = Server::new(Limits::default());
     let mut input = Vec::new();
     let mut block = [0; 4_096];
@@ -199,19 +205,27 @@ fn id(name: &str) -> InstanceId {
 
 /// Registers a provider, and waits until it is known to be well.
 async fn register(thrift: &Thrift, name: &str, address: SocketAddr) {
+    register_as(thrift, name, address.to_string(), ThriftProvider::default());
+    until(thrift, name, |view| view.state == InstanceState::Healthy).await;
+}
+
+fn register_as(thrift: &Thrift, name: &str, address: String, speaks: ThriftProvider) {
     let new = NewInstance {
         id: id(name),
-        address: address.to_string(),
-        thrift: ThriftProvider::default(),
+        address,
+        thrift: speaks,
         slots: None,
         weight: 1.0,
         lease_ms: None,
     };
     thrift.register(new).unwrap();
+}
+
+async fn until(thrift: &Thrift, name: &str, is_so: impl Fn(&InstanceView) -> bool) {
     let mut every = tokio::time::interval(Duration::from_millis(5));
     for _ in 0..6_000 {
         every.tick().await;
-        if thrift.instance(&id(name)).unwrap().state == InstanceState::Healthy {
+        if is_so(&thrift.instance(&id(name)).unwrap()) {
             return;
         }
     }

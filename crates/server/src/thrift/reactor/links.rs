@@ -9,7 +9,7 @@ use trefoil_thrift::{
 };
 
 use super::{
-    super::{call::CallFailure, forms},
+    super::{call::CallFailure, forms, post::Post},
     Reactor,
     calls::DEADLINE_HEADER,
     link_token,
@@ -21,8 +21,12 @@ use super::{
 pub(super) struct Link {
     pub(super) socket: Socket,
     pub(super) instance: InstanceKey,
-    client: Client,
-    rest: Vec<u8>,
+    pub(super) client: Client,
+    /// Messages are within requests and responses of HTTP.
+    pub(super) post: Option<Box<Post>>,
+    /// What came in responses and is not understood yet.
+    pub(super) body: Vec<u8>,
+    pub(super) rest: Vec<u8>,
     pub(super) is_connecting: bool,
     /// Until when it may connect, or, if nothing waits on it, is kept.
     until: u64,
@@ -76,6 +80,9 @@ impl Reactor {
             .way(instance)
             .ok_or_else(|| "its address is not known yet".to_owned())?;
         let mut socket = Socket::connect(&way.address).map_err(|error| error.to_string())?;
+        if let Some(tls) = &way.tls {
+            socket.begin_tls(tls.begin().map_err(|error| error.to_string())?);
+        }
         let at = self.links.next();
         socket
             .register(self.poll.registry(), link_token(at))
@@ -86,6 +93,8 @@ impl Reactor {
             socket,
             instance,
             client: Client::new(way.dialect, way.multiplex.as_deref(), limits).with_window(window),
+            post: way.post.clone().map(|target| Box::new(Post::new(target))),
+            body: Vec::new(),
             rest: Vec::new(),
             is_connecting: true,
             until: self.now + self.shared.config.connect_timeout_ms,
@@ -152,22 +161,20 @@ impl Reactor {
             self.fail(at, CallFailure::Malformed(error.to_string()));
             return self.make_idle(link_at);
         }
+        link.wrap(is_oneway);
         link.until = link.until.max(self.now + self.shared.config.idle_ms);
         self.soil(link_token(link_at));
         if is_oneway {
             self.handle_sent(at);
         }
-        let has_room = self
-            .links
-            .get(link_at)
-            .is_some_and(|link| link.client.has_room());
+        let has_room = self.links.get(link_at).is_some_and(|link| link.has_room());
         if has_room {
             self.make_idle(link_at);
         }
     }
 
     /// A connection can take another call: one that waits, if there is any.
-    fn make_idle(&mut self, link_at: usize) {
+    pub(super) fn make_idle(&mut self, link_at: usize) {
         let Some(link) = self.links.get(link_at) else {
             return;
         };
@@ -220,7 +227,14 @@ impl Reactor {
             Read::End => (kept, Some("it closed the connection".to_owned())),
             Read::Broken(error) => (kept, Some(error.to_string())),
         };
+        if link.socket.is_tls() && link.socket.unsent() > 0 {
+            // An answer to what came of the handshake, or what had to wait for its end.
+            self.soil(link_token(at));
+        }
         let mut input = &block[..end];
+        if self.links.get(at).is_some_and(|link| link.post.is_some()) {
+            return self.read_post(at, input, over);
+        }
         if !self.handle_replies(at, &mut input) {
             return;
         }
@@ -238,7 +252,7 @@ impl Reactor {
     }
 
     /// False if the connection is gone.
-    fn handle_replies(&mut self, at: usize, input: &mut &[u8]) -> bool {
+    pub(super) fn handle_replies(&mut self, at: usize, input: &mut &[u8]) -> bool {
         loop {
             let Some(link) = self.links.get(at) else {
                 return false;
@@ -259,7 +273,7 @@ impl Reactor {
                     let Some(link) = self.links.get(at) else {
                         return false;
                     };
-                    if link.client.has_room() {
+                    if link.has_room() {
                         self.make_idle(at);
                     } else if !link.client.is_reusable() && link.client.waiting().next().is_none() {
                         self.drop_link(at);
@@ -267,20 +281,27 @@ impl Reactor {
                     }
                 }
                 Some(ClientEvent::Broken(broken)) => {
-                    let reason = broken.error.to_string();
-                    let instance = Some(link.instance);
-                    let waiting: Vec<u64> = link.client.waiting().collect();
-                    self.drop_link(at);
-                    for call in waiting {
-                        let failure = CallFailure::BadReply {
-                            instance: self.name_of(instance),
-                            reason: reason.clone(),
-                        };
-                        self.handle_lost(call as usize, failure, true);
-                    }
+                    self.break_link(at, &broken.error.to_string());
                     return false;
                 }
             }
+        }
+    }
+
+    /// What a connection says cannot be understood: its calls may have been done.
+    pub(super) fn break_link(&mut self, at: usize, reason: &str) {
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        let instance = Some(link.instance);
+        let waiting: Vec<u64> = link.client.waiting().collect();
+        self.drop_link(at);
+        for call in waiting {
+            let failure = CallFailure::BadReply {
+                instance: self.name_of(instance),
+                reason: reason.to_owned(),
+            };
+            self.handle_lost(call as usize, failure, true);
         }
     }
 
@@ -299,7 +320,7 @@ impl Reactor {
     }
 
     /// A connection broke: its calls have to go elsewhere or fail.
-    fn lose_link(&mut self, at: usize, reason: &str) {
+    pub(super) fn lose_link(&mut self, at: usize, reason: &str) {
         let Some(link) = self.links.get(at) else {
             return;
         };
@@ -334,7 +355,7 @@ impl Reactor {
         }
     }
 
-    fn drop_link(&mut self, at: usize) {
+    pub(super) fn drop_link(&mut self, at: usize) {
         let Some(mut link) = self.links.remove(at) else {
             return;
         };

@@ -67,6 +67,20 @@ impl Authority {
         roots
     }
 
+    /// How somebody is served whose certificate has `common_name` in its subject and is for the host `name`.
+    pub(super) fn server(&self, common_name: &str, name: &str) -> Arc<rustls::ServerConfig> {
+        let (certificate, key) = self.sign(common_name, name);
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        Arc::new(config)
+    }
+
     /// A caller that believes this authority, and shows a certificate of `shows`.
     fn connect(
         &self,
