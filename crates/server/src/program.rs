@@ -39,8 +39,8 @@ use serde::{Deserialize, Serialize};
 pub use adopt::{AdoptError, Adoption, adopt};
 pub use attempt_dir::AttemptDir;
 pub(crate) use folder::DEFAULT_PATH;
-pub(crate) use running::{open_child, watched};
 pub use running::{Running, StartError, Supervisor};
+pub(crate) use running::{open_child, watched};
 
 /// The variable by which every process of an attempt is known, even one that left its session and parent.
 pub const ATTEMPT_ID_VARIABLE: &str = "TREFOIL_ATTEMPT_ID";

@@ -24,8 +24,8 @@ use crate::{
 };
 
 use self::publish::{check, write_directory};
-pub(crate) use publish::directory_name;
 pub use publication::{Allowed, MayReplace, Publication, Published, ServiceError};
+pub(crate) use publish::directory_name;
 pub(crate) use watch::DirectoryWatch;
 
 /// The services of a platform; cheap to clone.

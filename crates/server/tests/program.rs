@@ -10,6 +10,8 @@
 mod caller;
 #[path = "program/cases.rs"]
 mod cases;
+#[path = "program/providers.rs"]
+mod providers;
 #[path = "program/support.rs"]
 mod support;
 #[path = "program/thrift.rs"]
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
     match arguments.first().and_then(|first| first.to_str()) {
         Some(supervise::SUBCOMMAND) => supervise::run(&arguments[1..]),
         Some("platform") => support::platform(&arguments[1..]),
+        Some("provide") => providers::provide(&arguments[1..]),
+        Some("provide-platform") => providers::platform(&arguments[1..]),
         Some("allocate") => support::allocate(&arguments[1..]),
         _ => tests(&arguments),
     }
@@ -52,7 +56,7 @@ fn tests(arguments: &[OsString]) -> ExitCode {
         .iter()
         .filter(|argument| !argument.starts_with('-'))
         .collect();
-    let all = cases::ALL.iter().chain(thrift::ALL);
+    let all = cases::ALL.iter().chain(thrift::ALL).chain(providers::ALL);
     let chosen = all.filter(|(name, _)| {
         filters.is_empty()
             || filters.iter().any(|filter| {
