@@ -11,7 +11,6 @@ mod client;
 mod confirms;
 mod consumer;
 mod flow;
-mod histogram;
 mod latency;
 mod many;
 mod outage;
@@ -42,7 +41,7 @@ use self::{
     scenarios::{SCENARIOS, Scenario},
     target::{Kind, Launch, Target},
 };
-use crate::{disk, jobs};
+use crate::{disk, histogram, jobs};
 
 /// Writes by which the disk is measured before each scenario.
 const SYNCS: usize = 100;

@@ -1,19 +1,21 @@
 //! Load tools: they start a real `trefoil up`, load it over HTTP as a client would, and measure it from outside.
 //!
 //! `trefoil-bench jobs` measures the job engine and, side by side, other job engines on the same machine in the same run;
-//! `trefoil-bench amqp` the broker and a real RabbitMQ. Entry types of the first: [`server::Server`] is a platform under load,
+//! `trefoil-bench amqp` the broker and a real RabbitMQ; `trefoil-bench thrift` calls, beside C++, volo and Envoy. Entry types of the first: [`server::Server`] is a platform under load,
 //! [`http::Connection`] the client, [`report::Report`] what was found; [`amqp`] has its own. The tool must never need more than a fraction of the CPU that it measures, so bodies are built once, answers
 //! are counted rather than parsed, and its own share is part of the report.
 #![forbid(unsafe_code)]
 
 mod amqp;
 mod disk;
+mod histogram;
 mod http;
 mod jobs;
 mod peers;
 mod process;
 mod report;
 mod server;
+mod thrift;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -32,6 +34,8 @@ enum Command {
     Jobs(Options),
     /// The broker: messages per second and per CPU second, latency, memory, restart; a real RabbitMQ beside it
     Amqp(amqp::Options),
+    /// Thrift: codecs, echo, relay, loading of contracts; C++, volo and Envoy beside it
+    Thrift(thrift::Options),
 }
 
 /// What is measured, and how thoroughly.
@@ -61,5 +65,6 @@ fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Jobs(options) => jobs::run(&options),
         Command::Amqp(options) => amqp::run(&options),
+        Command::Thrift(options) => thrift::run(&options),
     }
 }

@@ -117,7 +117,7 @@ fn check_results(connection: &mut Connection, ids: &[String]) -> anyhow::Result<
 /// Every peer that this machine can run; one line for each that it cannot.
 pub(crate) fn others(target: &Path, scratch: &Path, quick: bool, report: &mut Report) {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
-    let python = match environment(target, &scripts.join("requirements.txt")) {
+    let python = match environment(target, "venv-bench", &scripts.join("requirements.txt")) {
         Ok(python) => python,
         Err(error) => return report.note(format!("no peers were measured: {error:#}")),
     };
@@ -132,9 +132,13 @@ pub(crate) fn others(target: &Path, scratch: &Path, quick: bool, report: &mut Re
 }
 
 /// The Python that has the pinned packages; made once for each list of them.
-fn environment(target: &Path, requirements: &Path) -> anyhow::Result<PathBuf> {
+pub(crate) fn environment(
+    target: &Path,
+    name: &str,
+    requirements: &Path,
+) -> anyhow::Result<PathBuf> {
     let wanted = std::fs::read_to_string(requirements).context("cannot read the requirements")?;
-    let venv = target.join("venv-bench");
+    let venv = target.join(name);
     let (python, stamp) = (venv.join("bin/python"), venv.join("installed.txt"));
     if std::fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(python);
@@ -157,7 +161,8 @@ fn environment(target: &Path, requirements: &Path) -> anyhow::Result<PathBuf> {
     Ok(python)
 }
 
-fn quiet(command: &mut Command) -> anyhow::Result<()> {
+/// Runs a command; its last words if it fails.
+pub(crate) fn quiet(command: &mut Command) -> anyhow::Result<()> {
     let output = command
         .output()
         .with_context(|| format!("cannot run {:?}", command.get_program()))?;

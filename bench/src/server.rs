@@ -37,6 +37,7 @@ pub(crate) struct Server {
     child: Child,
     data: PathBuf,
     address: SocketAddr,
+    thrift: SocketAddr,
     /// From the start of the process until `/readyz` said 200.
     pub(crate) ready_after: Duration,
 }
@@ -83,11 +84,12 @@ impl Launch {
             .spawn()
             .with_context(|| format!("cannot start {}", self.binary.display()))?;
         let output = child.stdout.take().context("no output of the server")?;
-        match first_line(output).and_then(|address| wait_ready(address, begun)) {
-            Ok((address, ready_after)) => Ok(Server {
+        match first_line(output).and_then(|addresses| wait_ready(addresses, begun)) {
+            Ok(((address, thrift), ready_after)) => Ok(Server {
                 child,
                 data,
                 address,
+                thrift,
                 ready_after,
             }),
             Err(error) => {
@@ -100,25 +102,31 @@ impl Launch {
     }
 }
 
-fn first_line(output: impl std::io::Read) -> anyhow::Result<SocketAddr> {
+/// Where HTTP and Thrift are.
+type Addresses = (SocketAddr, SocketAddr);
+
+fn first_line(output: impl std::io::Read) -> anyhow::Result<Addresses> {
     let mut line = String::new();
     BufReader::new(output).read_line(&mut line)?;
     let line: Value = serde_json::from_str(&line).context("the first line is not JSON")?;
-    let url = line["http"]
-        .as_str()
-        .context("the first line has no address")?;
-    url.trim_start_matches("http://")
-        .parse()
-        .with_context(|| format!("not an address: {url}"))
+    let address = |name: &str| {
+        let url = line[name]
+            .as_str()
+            .with_context(|| format!("the first line has no {name}"))?;
+        url.trim_start_matches("http://")
+            .parse()
+            .with_context(|| format!("not an address: {url}"))
+    };
+    Ok((address("http")?, address("thrift")?))
 }
 
-fn wait_ready(address: SocketAddr, begun: Instant) -> anyhow::Result<(SocketAddr, Duration)> {
+fn wait_ready(addresses: Addresses, begun: Instant) -> anyhow::Result<(Addresses, Duration)> {
     loop {
         if let Ok(answer) =
-            Connection::open(address).and_then(|mut connection| connection.get("/readyz"))
+            Connection::open(addresses.0).and_then(|mut connection| connection.get("/readyz"))
             && answer.status == 200
         {
-            return Ok((address, begun.elapsed()));
+            return Ok((addresses, begun.elapsed()));
         }
         ensure!(begun.elapsed() < PATIENCE, "not ready after {PATIENCE:?}");
         pause(ASK_EVERY);
@@ -129,6 +137,11 @@ impl Server {
     /// A new connection.
     pub(crate) fn connect(&self) -> anyhow::Result<Connection> {
         Connection::open(self.address)
+    }
+
+    /// Where Thrift is.
+    pub(crate) fn thrift(&self) -> SocketAddr {
+        self.thrift
     }
 
     /// CPU seconds so far.

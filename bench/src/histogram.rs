@@ -9,7 +9,7 @@ const POWERS: usize = 40;
 
 /// How often which time was seen.
 #[derive(Debug, Clone)]
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     classes: Vec<u64>,
     count: u64,
 }
@@ -24,25 +24,25 @@ impl Default for Histogram {
 }
 
 impl Histogram {
-    pub(super) fn record(&mut self, nanoseconds: u64) {
+    pub(crate) fn record(&mut self, nanoseconds: u64) {
         let class = class(nanoseconds).min(self.classes.len() - 1);
         self.classes[class] += 1;
         self.count += 1;
     }
 
-    pub(super) fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.classes.iter_mut().zip(&other.classes) {
             *mine += theirs;
         }
         self.count += other.count;
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
     /// The time below which this share of them is; `None` when nothing was recorded.
-    pub(super) fn quantile(&self, share: f64) -> Option<Duration> {
+    pub(crate) fn quantile(&self, share: f64) -> Option<Duration> {
         let wanted = ((self.count as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         let class = self.classes.iter().position(|count| {
