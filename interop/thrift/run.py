@@ -25,9 +25,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
 
-from harness import matrix, process, report  # noqa: E402
+from harness import certificates, matrix, process, report  # noqa: E402
 from harness.expected import Excluded  # noqa: E402
-from harness.languages import LANGUAGES, WORK  # noqa: E402
+from harness.languages import LANGUAGES, TLS, WORK  # noqa: E402
 from harness.matrix import Cell  # noqa: E402
 from harness.report import EXCLUDED, FAILED, MISSING, PASSED, Result  # noqa: E402
 from harness.trefoil import Trefoil, service_directory  # noqa: E402
@@ -126,10 +126,11 @@ def run(cells: list[Cell], excluded: Excluded, options: argparse.Namespace) -> t
     with contextlib.ExitStack() as stack:
         platforms: queue.SimpleQueue[Trefoil | None] = queue.SimpleQueue()
         version = ""
+        made = None if options.direct else certificates.make()
         for number in range(max(1, options.jobs)):
             platform = None
             if not options.direct:
-                platform = Trefoil(options.trefoil.resolve(), services, f"trefoil-{number}")
+                platform = Trefoil(options.trefoil.resolve(), services, f"trefoil-{number}", made)
                 stack.callback(platform.end)
                 version = platform.version
             platforms.put(platform)
@@ -159,14 +160,14 @@ def run_on(group: list[Cell], platform: Trefoil | None, excluded: Excluded) -> l
         address = f"127.0.0.1:{server.said.strip()}"
         if platform:
             platform.register(address, *group[0].registration)
-            address = platform.thrift
         results = []
         for cell in group:
             began = time.monotonic()
             log = log_of(cell, "client")
-            said = process.client(
-                cell.client.language, address, cell.client.transport, cell.client.protocol, cell.client.multiplex, log
-            )
+            client = cell.client
+            ca = platform.certificates.ca if platform and client.transport == TLS else None
+            at = platform.address(client.transport) if platform else address
+            said = process.client(client.language, at, client.transport, client.protocol, client.multiplex, log, ca)
             results.append(judge(cell, said, excluded, time.monotonic() - began))
         if platform:
             platform.deregister()

@@ -28,6 +28,10 @@ ALL = ("binary", "binary-old", "compact", "json")
 IN_HEADER = ("binary", "compact")
 
 
+#: Below `framed`: TLS, and sockets that are files.
+TLS, UNIX = "tls", "unix"
+
+
 def dialects(*transports: str, protocols: tuple[str, ...] = ALL) -> list[Dialect]:
     """Every protocol over every transport; only two of them over the header transport."""
     return [
@@ -61,7 +65,7 @@ class Language:
 
     def missing(self) -> str | None:
         """Why it cannot run here."""
-        for tool in ("thrift", *self.tools):
+        for tool in ("thrift", "openssl", "keytool", *self.tools):
             if not shutil.which(tool):
                 return "apt-get install thrift-compiler" if tool == "thrift" else f"{tool} is not installed"
         for file, package in self.files:
@@ -171,7 +175,8 @@ LANGUAGES = [
         name="cpp",
         version="0.17.0",
         generator="cpp:no_skeleton",
-        clients=dialects("buffered", "framed", "header", "http", "zlib"),
+        clients=dialects("buffered", "framed", "header", "http", "zlib")
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
         servers=dialects("buffered", "framed", "nonblocking", "header", "http", "zlib")
         + [("websocket", "binary"), ("websocket", "compact"), ("websocket", "json")],
         make=make_cpp,
@@ -189,7 +194,8 @@ LANGUAGES = [
         name="go",
         version="0.17.0",
         generator="go:thrift_import=github.com/apache/thrift/lib/go/thrift,skip_remote",
-        clients=dialects("buffered", "framed", "header", "http", "zlib"),
+        clients=dialects("buffered", "framed", "header", "http", "zlib")
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
         servers=dialects("buffered", "framed", "header", "http", "zlib"),
         make=make_go,
         command=lambda directory, program: [directory / "bin" / program],
@@ -200,7 +206,8 @@ LANGUAGES = [
         name="java",
         version="0.16.0",
         generator="java:generated_annotations=suppress",
-        clients=dialects("buffered", "framed", "fast-framed", "http", "zlib"),
+        clients=dialects("buffered", "framed", "fast-framed", "http", "zlib")
+        + [(TLS, "binary"), (TLS, "compact")],
         servers=dialects("buffered", "framed", "fast-framed", "nonblocking", "zlib"),
         make=make_java,
         command=java,
@@ -219,7 +226,8 @@ LANGUAGES = [
         name="node",
         version="0.24.0",
         generator="js:node,es6",
-        clients=dialects("buffered", "framed", "header", "http", "websocket"),
+        clients=dialects("buffered", "framed", "header", "http", "websocket")
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
         servers=dialects("buffered", "framed", "header", "http", "websocket"),
         make=make_node,
         command=lambda directory, program: ["node", "--no-deprecation", directory / f"{program}.js"],
@@ -229,7 +237,8 @@ LANGUAGES = [
         name="python",
         version="0.25.0",
         generator="py",
-        clients=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS),
+        clients=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS)
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
         servers=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS),
         make=make_python,
         command=lambda directory, program: [directory / "venv/bin/python", "-B", directory / f"{program}.py"],
@@ -238,7 +247,8 @@ LANGUAGES = [
         name="rust",
         version="0.25.0",
         generator="rs",
-        clients=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact")),
+        clients=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact"))
+        + [(UNIX, "binary")],
         servers=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact")),
         make=make_rust,
         command=lambda directory, program: [directory / "target/debug" / program],

@@ -68,6 +68,7 @@ PARTS = {
     "clients": "every dialect of every client, to one server",
     "servers": "one client, to every dialect of every server",
     "found": "one client, to servers whose dialect Trefoil finds out",
+    "uuids": "every client and server that has the type, with another protocol on either side",
     "pairs": "every client to every server, with another protocol on either side",
 }
 
@@ -87,6 +88,20 @@ def cells() -> list[Cell]:
         found = [Side(language, *dialect) for dialect in FOUND_OUT if dialect in language.servers]
         made += [Cell("found", steady_client, side, is_found_out=True) for side in found]
     made += pairs()
+    made += uuids()
+    return made
+
+
+def uuids() -> list[Cell]:
+    """The languages whose libraries have the type, all of whose checks are made here, and their protocols."""
+    languages = [language for language in LANGUAGES if language.name in ("node", "python")]
+    protocols = ("binary", "compact", "json")
+    made = []
+    for client in languages:
+        for server in languages:
+            for number, protocol in enumerate(protocols):
+                sides = Side(client, "framed", protocol), Side(server, "framed", protocols[(number + 1) % 3])
+                made.append(Cell("uuids", *sides))
     return made
 
 

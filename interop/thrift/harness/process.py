@@ -85,10 +85,13 @@ def server(language: Language, transport: str, protocol: str, multiplex: str, lo
     return Running(command, log, language.directory, **programs(language))
 
 
-def client(language: Language, address: str, transport: str, protocol: str, multiplex: str, log: Path) -> dict:
+def client(
+    language: Language, address: str, transport: str, protocol: str, multiplex: str, log: Path, ca: Path | None = None
+) -> dict:
     """What a client says of its checks: `{"checks": N, "failed": {name: why}}`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     command = language.run("client", address, *options(transport, protocol, multiplex))
+    command += ["--ca", str(ca)] if ca else []
     with open(log, "wb") as errors:
         child = subprocess.Popen(
             command,

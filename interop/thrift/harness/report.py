@@ -44,7 +44,7 @@ def tables(results: list[Result]) -> str:
     for part in dict.fromkeys(result.cell.part for result in results):
         here = [result for result in results if result.cell.part == part]
         text.append(f"\n{part}: {PARTS.get(part, 'without Trefoil between them')}")
-        text += by_pair(here) if part in ("pairs", "direct") else by_dialect(here)
+        text += by_pair(here) if part in ("pairs", "uuids", "direct") else by_dialect(here)
     return "\n".join(text)
 
 

@@ -2,13 +2,15 @@
 
 import json
 import shutil
+import tempfile
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from .languages import IDL, WORK
+from .certificates import Certificates
+from .languages import IDL, UNIX, WORK
 from .process import Running
 
 #: The service that `idl/conformance.thrift` says it is.
@@ -18,20 +20,27 @@ READY_SECONDS = 30
 
 
 def service_directory(parent: Path) -> None:
-    """Publishes the contract: a directory with it, in a directory of services."""
+    """Publishes the contract: a directory with it, in a directory of services. It has what Debian's compiler does not know."""
     directory = parent / "conformance"
     directory.mkdir(parents=True, exist_ok=True)
-    shutil.copy(IDL / "conformance.thrift", directory / "contract.thrift")
+    contract = (IDL / "conformance.thrift").read_text()
+    (directory / "contract.thrift").write_text(contract.replace("//+ ", ""))
 
 
 class Trefoil:
-    def __init__(self, program: Path, services: Path, name: str):
+    def __init__(self, program: Path, services: Path, name: str, certificates: Certificates):
+        self.certificates = certificates
         self._data = WORK / "run" / f"{name}-data"
         shutil.rmtree(self._data, ignore_errors=True)
         self._data.mkdir(parents=True)
         command = [str(program), "up", "--json", "--data", str(self._data), "--services", str(services)]
         for listener in ("http", "thrift", "amqp", "management"):
             command += [f"--{listener}-listen", "127.0.0.1:0"]
+        command += ["--thrift-tls-certificate", str(certificates.certificate), "--thrift-tls-key", str(certificates.key)]
+        # Paths of sockets may not be long.
+        self._sockets = tempfile.TemporaryDirectory(prefix="trefoil-")
+        self._unix = f"{self._sockets.name}/thrift"
+        command += ["--thrift-unix-listen", self._unix]
         command += ["--drain-timeout", "5s"]
         self._running = Running(command, WORK / "run" / f"{name}.log")
         try:
@@ -42,6 +51,10 @@ class Trefoil:
         except BaseException:
             self._running.end()
             raise
+
+    def address(self, transport: str) -> str:
+        """Where a client finds it."""
+        return self._unix if transport == UNIX else self.thrift
 
     def register(self, address: str, transport: str | None, protocol: str | None, multiplex: str) -> None:
         """Registers the one instance, and waits until it is called healthy."""
@@ -62,6 +75,7 @@ class Trefoil:
         alive = self._running.is_alive()
         code = self._running.end(politely=True)
         shutil.rmtree(self._data, ignore_errors=True)
+        self._sockets.cleanup()
         if not alive or code:
             what = "ended with" if alive else "ended before it was asked to, with"
             raise RuntimeError(f"trefoil {what} {code}; its log is {self._running.log}")

@@ -135,6 +135,13 @@ struct Arguments {
   11: Small small,
 }
 
+// Lines that begin like the next one are for what knows the type: Trefoil, and code that is written by hand.
+//+ struct Uuids {
+//+   1: uuid one,
+//+   2: list<uuid> many,
+//+   3: map<uuid, i32> keyed,
+//+ }
+
 exception Refused {
   1: string reason,
   2: i32 code,
@@ -230,6 +237,8 @@ service Conformance extends Base {
   map<i64, string> echoLongMap(1: map<i64, string> value),
   map<Key, string> echoKeyMap(1: map<Key, string> value),
   map<string, list<set<i32>>> echoNested(1: map<string, list<set<i32>>> value),
+
+  //+ Uuids echoUuids(1: Uuids value),
 
   /** Its arguments, as a struct. The ids are in another order than the names. */
   Arguments collect(

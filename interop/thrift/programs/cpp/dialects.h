@@ -13,6 +13,7 @@
 #include <thrift/transport/TBufferTransports.h>
 #include <thrift/transport/THttpClient.h>
 #include <thrift/transport/THttpServer.h>
+#include <thrift/transport/TSSLSocket.h>
 #include <thrift/transport/TSocket.h>
 #include <thrift/transport/TWebSocketServer.h>
 #include <thrift/transport/TZlibTransport.h>
@@ -27,13 +28,14 @@ using std::shared_ptr;
 using std::string;
 
 struct Dialect {
-  string address, transport = "buffered", protocol = "binary", multiplex;
+  string address, transport = "buffered", protocol = "binary", multiplex, ca;
 
   Dialect(int count, char** words) : address(words[1]) {
     for (int index = 2; index + 1 < count; index += 2) {
       string name = words[index];
       if (name == "--transport") transport = words[index + 1];
       else if (name == "--protocol") protocol = words[index + 1];
+      else if (name == "--ca") ca = words[index + 1];
       else if (name == "--multiplex") multiplex = words[index + 1];
       else throw std::invalid_argument(name);
     }
@@ -59,15 +61,26 @@ struct Dialect {
     throw std::invalid_argument("the C++ library has no transport " + transport);
   }
 
-  shared_ptr<TTransport> connect() const {
+  shared_ptr<TSocket> socket() const {
+    if (transport == "unix") return make_shared<TSocket>(address);
     auto colon = address.rfind(':');
-    auto socket = make_shared<TSocket>(address.substr(0, colon), std::stoi(address.substr(colon + 1)));
+    auto host = address.substr(0, colon);
+    auto port = std::stoi(address.substr(colon + 1));
+    if (transport != "tls") return make_shared<TSocket>(host, port);
+    TSSLSocketFactory factory;
+    factory.loadTrustedCertificates(ca.c_str());
+    factory.authenticate(true);
+    return factory.createSocket(host, port);
+  }
+
+  shared_ptr<TTransport> connect() const {
+    auto socket = this->socket();
     socket->setConnTimeout(10000);
     socket->setRecvTimeout(10000);
     shared_ptr<TTransport> opened;
     if (transport == "http") opened = make_shared<THttpClient>(socket, "localhost", "/thrift");
     else if (transport == "zlib") opened = make_shared<TZlibTransport>(make_shared<TBufferedTransport>(socket));
-    else if (transport == "framed") opened = make_shared<TFramedTransport>(socket);
+    else if (transport == "framed" || transport == "tls" || transport == "unix") opened = make_shared<TFramedTransport>(socket);
     else if (transport == "buffered" || transport == "header") opened = make_shared<TBufferedTransport>(socket);
     else throw std::invalid_argument("the C++ library has no transport " + transport + " for clients");
     opened->open();

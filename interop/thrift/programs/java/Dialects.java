@@ -7,6 +7,7 @@ import org.apache.thrift.protocol.TMultiplexedProtocol;
 import org.apache.thrift.protocol.TProtocol;
 import org.apache.thrift.protocol.TProtocolFactory;
 import org.apache.thrift.transport.THttpClient;
+import org.apache.thrift.transport.TSSLTransportFactory;
 import org.apache.thrift.transport.TSocket;
 import org.apache.thrift.transport.TTransport;
 import org.apache.thrift.transport.TTransportException;
@@ -23,6 +24,7 @@ final class Dialects {
     String transport = "buffered";
     String protocol = "binary";
     String multiplex = "";
+    String ca;
 
     Dialects(String[] words) {
         address = words[0];
@@ -30,6 +32,7 @@ final class Dialects {
             switch (words[index]) {
                 case "--transport" -> transport = words[index + 1];
                 case "--protocol" -> protocol = words[index + 1];
+                case "--ca" -> ca = words[index + 1];
                 case "--multiplex" -> multiplex = words[index + 1];
                 default -> throw new IllegalArgumentException(words[index]);
             }
@@ -49,7 +52,7 @@ final class Dialects {
     TTransportFactory transports() {
         return switch (transport) {
             case "buffered" -> new TTransportFactory();
-            case "framed", "nonblocking" -> new TFramedTransport.Factory();
+            case "framed", "nonblocking", "tls" -> new TFramedTransport.Factory();
             case "fast-framed" -> new TFastFramedTransport.Factory();
             case "zlib" -> new TZlibTransport.Factory();
             default -> throw new IllegalArgumentException("the Java library has no transport " + transport);
@@ -65,7 +68,17 @@ final class Dialects {
             opened = http;
         } else {
             int colon = address.lastIndexOf(':');
-            var socket = new TSocket(address.substring(0, colon), Integer.parseInt(address.substring(colon + 1)), TIMEOUT_MS);
+            String host = address.substring(0, colon);
+            int port = Integer.parseInt(address.substring(colon + 1));
+            TSocket socket;
+            if (transport.equals("tls")) {
+                // The trust store that the harness made of the certificate.
+                var trust = new TSSLTransportFactory.TSSLTransportParameters();
+                trust.setTrustStore(ca.replace(".pem", ".p12"), "interop", null, "PKCS12");
+                socket = TSSLTransportFactory.getClientSocket(host, port, TIMEOUT_MS, trust);
+            } else {
+                socket = new TSocket(host, port, TIMEOUT_MS);
+            }
             // This one reads from the socket as soon as it is made.
             if (transport.equals("zlib")) {
                 socket.open();

@@ -4,10 +4,10 @@
 const { randomUUID } = require("node:crypto");
 const { setTimeout: sleep } = require("node:timers/promises");
 const thrift = require("thrift");
-const Conformance = require("./gen/Conformance");
 const Later = require("./gen/Later");
 const types = require("./gen/conformance_types");
 const newer = require("./gen/newer_types");
+const { Client, Uuids } = require("./uuids");
 const dialects = require("./dialects");
 
 const WORDS = dialects.words(process.argv.slice(2));
@@ -87,7 +87,7 @@ function reopen() {
     connection.removeAllListeners("close");
     (connection.end ?? connection.close ?? (() => {})).call(connection);
   }
-  open = [guarded(Conformance)];
+  open = [guarded(Client)];
   c = open[0].calls;
 }
 
@@ -228,6 +228,11 @@ const CHECKS = {
       const error = await raises(thrift.Thrift.TApplicationException, () => client.added(text));
       same(error.type, thrift.Thrift.TApplicationExceptionType.UNKNOWN_METHOD);
     }
+  },
+  uuids: async () => {
+    const [one, two] = ["00112233-4455-6677-8899-aabbccddeeff", "00000000-0000-0000-0000-000000000000"];
+    await echoes(c.echoUuids, new Uuids({ one, many: [two, one], keyed: { [one]: 1, [two]: -2 } }));
+    await echoes(c.echoUuids, new Uuids({ one: two, many: [], keyed: {} }));
   },
   unknown_fields: async () => {
     const inner = new newer.Wide({ number: 4, unknown: [], text: "five", flag: true });

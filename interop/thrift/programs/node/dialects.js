@@ -1,6 +1,7 @@
 // Transports and protocols of the Node.js library, by the names that the harness uses.
 "use strict";
 
+const { readFileSync } = require("node:fs");
 const thrift = require("thrift");
 
 /** The library's binary protocol takes what it writes from arguments that its connections do not give. */
@@ -19,6 +20,8 @@ const PROTOCOLS = {
 const TRANSPORTS = {
   buffered: thrift.TBufferedTransport,
   framed: thrift.TFramedTransport,
+  tls: thrift.TFramedTransport,
+  unix: thrift.TFramedTransport,
   // The header protocol has its own frames.
   header: thrift.TBufferedTransport,
   http: thrift.TBufferedTransport,
@@ -40,10 +43,13 @@ function options({ transport, protocol }) {
 
 /** A connection, as the library has it, that has a `failure`: a promise that is rejected when it breaks. */
 function connect(host, port, words) {
-  const chosen = { ...options(words), path: "/thrift" };
+  const chosen = options(words);
+  const web = { ...chosen, path: "/thrift" };
   const connection = {
-    http: () => thrift.createHttpConnection(host, port, chosen),
-    websocket: () => thrift.createWSConnection(host, port, chosen),
+    http: () => thrift.createHttpConnection(host, port, web),
+    websocket: () => thrift.createWSConnection(host, port, web),
+    tls: () => thrift.createSSLConnection(host, port, { ...chosen, ca: readFileSync(words.ca) }),
+    unix: () => thrift.createUDSConnection(words.address, chosen),
   }[words.transport]?.() ?? thrift.createConnection(host, port, chosen);
   connection.failure = new Promise((_, reject) => {
     connection.on("error", (error) => reject(error instanceof Error ? error : new Error(error.message ?? String(error))));

@@ -4,6 +4,7 @@
 const thrift = require("thrift");
 const Conformance = require("./gen/Conformance");
 const types = require("./gen/conformance_types");
+const { Processor } = require("./uuids");
 const dialects = require("./dialects");
 
 const noted = new Map();
@@ -34,7 +35,7 @@ for (const name of Object.getOwnPropertyNames(Conformance.Client.prototype)) {
 
 const words = dialects.words(process.argv.slice(2));
 const options = dialects.options(words);
-let processor = new Conformance.Processor(handler);
+let processor = new Processor(handler);
 if (words.multiplex) {
   const several = new thrift.MultiplexedProcessor();
   several.registerProcessor(words.multiplex, processor);
@@ -42,7 +43,7 @@ if (words.multiplex) {
 }
 const server =
   words.transport === "http" || words.transport === "websocket"
-    ? thrift.createWebServer({ services: { "/thrift": { ...options, processor: Conformance, handler } } })
+    ? thrift.createWebServer({ services: { "/thrift": { ...options, processor: Processor, handler } } })
     : thrift.createMultiplexServer(processor, options);
 server.on("error", (error) => console.error(error));
 server.listen(Number(words.address), "127.0.0.1", () => console.log(server.address().port));

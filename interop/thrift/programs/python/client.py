@@ -28,6 +28,8 @@ from conformance.ttypes import (
 from newer import Later
 from newer.ttypes import Wide
 from thrift.Thrift import TApplicationException
+from uuids import Uuids
+from uuids import echo as echo_uuids
 
 
 def same(found, wanted):
@@ -236,6 +238,11 @@ class Checks:
         same(raises(TApplicationException, lambda: self._newer.added("x")).type, TApplicationException.UNKNOWN_METHOD)
         # The connection can still be used.
         echoes(self._client.echoString, "after it")
+
+    def uuids(self):
+        one, two = uuid.UUID("00112233-4455-6677-8899-aabbccddeeff"), uuid.UUID(int=0)
+        for value in (Uuids(one, [two, one], {one: 1, two: -2}), Uuids(two, [], {})):
+            same(echo_uuids(self._client._iprot, value), value)
 
     def unknown_fields(self):
         value = Wide(1, [{2: "three"}], "text", Wide(4, [], "five", None, True), True)

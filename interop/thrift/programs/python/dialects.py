@@ -1,6 +1,7 @@
 """Transports and protocols of the Python library, by the names that the harness uses."""
 
 import argparse
+import ssl
 
 from thrift.protocol import (
     TBinaryProtocol,
@@ -9,7 +10,7 @@ from thrift.protocol import (
     TJSONProtocol,
     TMultiplexedProtocol,
 )
-from thrift.transport import THeaderTransport, THttpClient, TSocket, TTransport, TZlibTransport
+from thrift.transport import THeaderTransport, THttpClient, TSocket, TSSLSocket, TTransport, TZlibTransport
 
 
 def protocol_factory(name):
@@ -67,12 +68,18 @@ def connect(options, service):
         transport.setTimeout(10_000)
         protocol = protocol_factory(options.protocol).getProtocol(transport)
     else:
-        socket = TSocket.TSocket(host, int(port))
+        match options.transport:
+            case "tls":
+                socket = TSSLSocket.TSSLSocket(host, int(port), cert_reqs=ssl.CERT_REQUIRED, ca_certs=options.ca)
+            case "unix":
+                socket = TSocket.TSocket(unix_socket=options.address)
+            case _:
+                socket = TSocket.TSocket(host, int(port))
         socket.setTimeout(10_000)
         match options.transport:
             case "buffered" | "header":
                 transport = TTransport.TBufferedTransport(socket)
-            case "framed":
+            case "framed" | "tls" | "unix":
                 transport = TTransport.TFramedTransport(socket)
             case "zlib":
                 transport = TZlibTransport.TZlibTransport(TTransport.TBufferedTransport(socket))
@@ -94,5 +101,6 @@ def arguments():
     parser.add_argument("address", help="HOST:PORT; of a server: the port, 0 for any")
     parser.add_argument("--transport", default="buffered")
     parser.add_argument("--protocol", default="binary")
+    parser.add_argument("--ca", help="whose certificates are believed")
     parser.add_argument("--multiplex", default="", help="the name of the service on a multiplexed connection")
     return parser.parse_args()

@@ -5,6 +5,7 @@ import sys
 import threading
 
 import dialects
+import uuids
 from conformance import Conformance
 from conformance.ttypes import Arguments, Broken, Defaults, Refused, Small
 from thrift.server import THttpServer, TServer
@@ -67,6 +68,7 @@ class Listener(TSocket.TServerSocket):
 def main():
     options = dialects.arguments()
     processor = Conformance.Processor(Handler())
+    processor._processMap["echoUuids"] = uuids.answer
     if options.multiplex:
         several = TMultiplexedProcessor()
         several.registerProcessor(options.multiplex, processor)

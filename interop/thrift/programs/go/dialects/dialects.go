@@ -2,8 +2,11 @@
 package dialects
 
 import (
+	"crypto/tls"
+	"crypto/x509"
 	"flag"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"time"
@@ -13,7 +16,7 @@ import (
 
 // Options are what a program is called with.
 type Options struct {
-	Address, Transport, Protocol, Multiplex string
+	Address, Transport, Protocol, Multiplex, CA string
 }
 
 // Parse reads the command line: the address first.
@@ -22,6 +25,7 @@ func Parse() Options {
 	flags := flag.NewFlagSet("", flag.ExitOnError)
 	flags.StringVar(&options.Transport, "transport", "buffered", "")
 	flags.StringVar(&options.Protocol, "protocol", "binary", "")
+	flags.StringVar(&options.CA, "ca", "", "")
 	flags.StringVar(&options.Multiplex, "multiplex", "", "")
 	_ = flags.Parse(os.Args[2:])
 	return options
@@ -62,7 +66,7 @@ func (o Options) Transports() thrift.TTransportFactory {
 	switch o.Transport {
 	case "buffered":
 		return thrift.NewTBufferedTransportFactory(8192)
-	case "framed":
+	case "framed", "tls", "unix":
 		return thrift.NewTFramedTransportFactoryConf(thrift.NewTTransportFactory(), o.configuration())
 	case "zlib":
 		return thrift.NewTZlibTransportFactory(6)
@@ -70,6 +74,24 @@ func (o Options) Transports() thrift.TTransportFactory {
 		return thrift.NewTHeaderTransportFactoryConf(thrift.NewTBufferedTransportFactory(8192), o.configuration())
 	}
 	panic("the Go library has no transport " + o.Transport)
+}
+
+func (o Options) socket() thrift.TTransport {
+	configuration := o.configuration()
+	switch o.Transport {
+	case "tls":
+		certificates, err := os.ReadFile(o.CA)
+		if err != nil {
+			panic(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(certificates)
+		configuration.TLSConfig = &tls.Config{RootCAs: roots}
+		return thrift.NewTSSLSocketConf(o.Address, configuration)
+	case "unix":
+		return thrift.NewTSocketFromAddrConf(&net.UnixAddr{Name: o.Address, Net: "unix"}, configuration)
+	}
+	return thrift.NewTSocketConf(o.Address, configuration)
 }
 
 // Connect opens a connection.
@@ -80,7 +102,7 @@ func (o Options) Connect() (thrift.TTransport, thrift.TClient, error) {
 		options := thrift.THttpClientOptions{Client: &http.Client{Timeout: 10 * time.Second}}
 		transport, err = thrift.NewTHttpClientWithOptions(fmt.Sprintf("http://%s/thrift", o.Address), options)
 	} else {
-		transport, err = o.Transports().GetTransport(thrift.NewTSocketConf(o.Address, o.configuration()))
+		transport, err = o.Transports().GetTransport(o.socket())
 	}
 	if err != nil {
 		return nil, nil, err

@@ -6,7 +6,11 @@ pub mod conformance;
 #[path = "gen/newer.rs"]
 pub mod newer;
 
-use std::{net::TcpStream, time::Duration};
+use std::{
+    net::TcpStream,
+    os::unix::net::UnixStream,
+    time::Duration,
+};
 
 use thrift::{
     protocol::{
@@ -15,7 +19,7 @@ use thrift::{
     },
     transport::{
         TBufferedReadTransport, TBufferedWriteTransport, TFramedReadTransport,
-        TFramedWriteTransport, TIoChannel as _, TReadTransport, TTcpChannel, TWriteTransport,
+        TFramedWriteTransport, TIoChannel, TReadTransport, TTcpChannel, TWriteTransport,
     },
 };
 
@@ -43,6 +47,7 @@ impl Dialect {
             let place = match pair[0].as_str() {
                 "--transport" => &mut dialect.transport,
                 "--protocol" => &mut dialect.protocol,
+                "--ca" => continue,
                 "--multiplex" => &mut dialect.multiplex,
                 other => panic!("no option {other}"),
             };
@@ -53,15 +58,19 @@ impl Dialect {
 
     /// Both protocols for a connection.
     pub fn protocols(&self, stream: TcpStream) -> thrift::Result<(Input, Output)> {
-        stream.set_nodelay(true).map_err(thrift::Error::from)?;
-        let (read, write) = TTcpChannel::with_stream(stream).split()?;
+        stream.set_nodelay(true)?;
+        self.on(TTcpChannel::with_stream(stream))
+    }
+
+    fn on<C: TIoChannel + Send + 'static>(&self, channel: C) -> thrift::Result<(Input, Output)> {
+        let (read, write) = channel.split()?;
         let (read, write): (Box<dyn TReadTransport + Send>, Box<dyn TWriteTransport + Send>) =
             match self.transport.as_str() {
                 "buffered" => (
                     Box::new(TBufferedReadTransport::new(read)),
                     Box::new(TBufferedWriteTransport::new(write)),
                 ),
-                "framed" => (
+                "framed" | "unix" => (
                     Box::new(TFramedReadTransport::new(read)),
                     Box::new(TFramedWriteTransport::new(write)),
                 ),
@@ -84,12 +93,16 @@ impl Dialect {
     }
 
     pub fn connect(&self) -> thrift::Result<(Input, Output)> {
-        let stream = TcpStream::connect(&self.address).map_err(thrift::Error::from)?;
         let limit = Some(Duration::from_secs(10));
-        stream
-            .set_read_timeout(limit)
-            .map_err(thrift::Error::from)?;
-        let (input, output) = self.protocols(stream)?;
+        let (input, output) = if self.transport == "unix" {
+            let stream = UnixStream::connect(&self.address)?;
+            stream.set_read_timeout(limit)?;
+            self.on(stream)?
+        } else {
+            let stream = TcpStream::connect(&self.address)?;
+            stream.set_read_timeout(limit)?;
+            self.protocols(stream)?
+        };
         if self.multiplex.is_empty() {
             return Ok((input, output));
         }
