@@ -163,7 +163,8 @@ fn fuzz_targets() -> Result<Outcome> {
     Ok(Outcome::PASSED)
 }
 
-/// Each target for so many seconds. What they learn is kept in `fuzz/corpus`, and what they break in `fuzz/artifacts`.
+/// Each target for so many seconds. They begin with `fuzz/seeds`; what they learn is kept in
+/// `fuzz/corpus`, and what they break in `fuzz/artifacts`.
 pub(crate) fn fuzz_targets_for(seconds: &str) -> Result<()> {
     let fuzz = crate::shell::root().join("fuzz");
     for name in FUZZED {
@@ -172,12 +173,18 @@ pub(crate) fn fuzz_targets_for(seconds: &str) -> Result<()> {
         std::fs::create_dir_all(&corpus)?;
         std::fs::create_dir_all(&artifacts)?;
         let manifest = fuzz.join("Cargo.toml");
+        // Contracts have been gathered for the tests already.
+        let seeds = match name {
+            "contracts" => crate::shell::root().join("crates/thrift/tests/corpus"),
+            _ => fuzz.join("seeds").join(name),
+        };
         run(
             cargo(&["run", "--release", "--bin", name, "--manifest-path"])
                 .arg(manifest)
                 // A target is named so that the flags are for these programs and not for build scripts.
                 .args(["--target", &host()?, "--"])
                 .arg(corpus)
+                .args(seeds.is_dir().then_some(seeds))
                 .arg(format!("-artifact_prefix={}/", artifacts.display()))
                 .arg(format!("-max_total_time={seconds}"))
                 .args(["-timeout=10", "-print_final_stats=0", "-verbosity=0"])
