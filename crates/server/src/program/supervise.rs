@@ -4,6 +4,9 @@
 //! passes a stop on, and when the program has ended it kills and reaps everything that the program left behind, as the
 //! subreaper of all of them; only then it writes `exit.json`. It logs nothing and reads no configuration, because it is
 //! started for every attempt.
+//!
+//! A third form, `--provide`, has nothing to do with attempts: it becomes a provider of a service, which must not outlive the
+//! platform.
 
 mod exec;
 mod printed;
