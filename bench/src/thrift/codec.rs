@@ -192,7 +192,12 @@ fn message() -> anyhow::Result<Message> {
     json_to_struct(&schema, id, &order, &options, &limits, &mut writer)?;
     let mut compact = Vec::new();
     let mut reader = BinaryReader::new(&binary, &limits);
-    transcode_struct(&schema, id, &mut reader, &mut CompactWriter::new(&mut compact))?;
+    transcode_struct(
+        &schema,
+        id,
+        &mut reader,
+        &mut CompactWriter::new(&mut compact),
+    )?;
     // Fields in the order of the contract, as typed code writes them too.
     let mut json = Vec::new();
     let mut reader = BinaryReader::new(&binary, &limits);

@@ -15,7 +15,7 @@ use super::{
     provider::Provider,
     relay::{self, CONTRACT, SERVICE},
     results::TREFOIL,
-    target::{Target, publish},
+    target::{Target, replace},
 };
 use crate::{report::median, server::pause};
 
@@ -37,12 +37,14 @@ pub(super) fn load(session: &mut Session) -> anyhow::Result<()> {
         ensure!(
             loaded.contract.is_some(),
             "the generated contract is wrong: {:?}",
-            loaded.diagnostics
+            loaded.diagnostics.first()
         );
     }
     let results = &mut session.results;
     results.add("load", TREFOIL, "10,000 lines", "ms", median(&times));
-    results.note(format!("load: {LINES} lines, {bytes} bytes, the median of {TIMES} times"));
+    results.note(format!(
+        "load: {LINES} lines, {bytes} bytes, the median of {TIMES} times"
+    ));
     Ok(())
 }
 
@@ -61,9 +63,13 @@ pub(super) fn reload(session: &mut Session) -> anyhow::Result<()> {
             let more = CONTRACT.replace("}\n\nservice", "  9: optional string more\n}\n\nservice");
             let mut times = Vec::new();
             while !stop.load(Ordering::Acquire) {
-                let contract = if times.len() % 2 == 0 { &more } else { CONTRACT };
+                let contract = if times.len() % 2 == 0 {
+                    &more
+                } else {
+                    CONTRACT
+                };
                 let begun = Instant::now();
-                publish(&mut http, SERVICE, contract)?;
+                replace(&mut http, SERVICE, contract)?;
                 times.push(begun.elapsed().as_secs_f64() * 1e3);
                 pause(EVERY);
             }
@@ -76,12 +82,36 @@ pub(super) fn reload(session: &mut Session) -> anyhow::Result<()> {
     let times = times.ok().context("a thread panicked")??;
     let measured = measured?;
     let results = &mut session.results;
-    results.add("reload", TREFOIL, "failed calls", "calls", measured.failed as f64);
-    results.add("reload", TREFOIL, "right replies", "calls", measured.calls as f64);
-    results.add("reload", TREFOIL, "changes of the contract", "", times.len() as f64);
+    results.add(
+        "reload",
+        TREFOIL,
+        "failed calls",
+        "calls",
+        measured.failed as f64,
+    );
+    results.add(
+        "reload",
+        TREFOIL,
+        "right replies",
+        "calls",
+        measured.calls as f64,
+    );
+    results.add(
+        "reload",
+        TREFOIL,
+        "changes of the contract",
+        "",
+        times.len() as f64,
+    );
     results.add("reload", TREFOIL, "a change, median", "ms", median(&times));
     results.add("reload", TREFOIL, "calls", "calls/s", measured.per_second());
-    results.add("reload", TREFOIL, "call, p99", "µs", measured.quantile(0.99));
+    results.add(
+        "reload",
+        TREFOIL,
+        "call, p99",
+        "µs",
+        measured.quantile(0.99),
+    );
     Ok(())
 }
 
@@ -126,7 +156,7 @@ exception Missing{n} {{
 service Orders{n} {{
   /** Finds one. */
   Order{n} find(1: i64 id) throws (1: Missing{n} missing)
-  list<Order{n}> list(1: State{n} state, 2: i32 limit = 20)
+  list<Order{n}> find_all(1: State{n} state, 2: i32 limit = 20)
   oneway void forget(1: i64 id)
 }}
 "

@@ -23,7 +23,7 @@ pub(super) fn large(session: &mut Session) -> anyhow::Result<()> {
 
 /// A payload with which a call has 1,024 bytes.
 pub(super) fn kilobyte() -> Vec<u8> {
-    payload(200, 286, 20, 2)
+    payload(200, 289, 20, 2)
 }
 
 type Start = fn(&Launch) -> anyhow::Result<Target>;
@@ -74,9 +74,19 @@ pub(super) fn add(
     whom: &'static str,
     measured: &Measured,
 ) -> anyhow::Result<()> {
-    anyhow::ensure!(measured.failed == 0, "{} calls of {whom} failed", measured.failed);
+    anyhow::ensure!(
+        measured.failed == 0,
+        "{} calls of {whom} failed",
+        measured.failed
+    );
     let results = &mut session.results;
-    results.add(scenario, whom, PER_CPU, "calls/s", measured.per_cpu_second());
+    results.add(
+        scenario,
+        whom,
+        PER_CPU,
+        "calls/s",
+        measured.per_cpu_second(),
+    );
     let per_call = 1e6 / measured.per_cpu_second();
     results.add(scenario, whom, "server CPU per call", "µs", per_call);
     results.add(scenario, whom, "calls", "calls/s", measured.per_second());
@@ -84,6 +94,12 @@ pub(super) fn add(
         results.add(scenario, whom, what, "µs", measured.quantile(share));
     }
     let share = measured.own_cpu / measured.cpu;
-    results.add(scenario, whom, "CPU of this tool beside the server's", "×", share);
+    results.add(
+        scenario,
+        whom,
+        "CPU of this tool beside the server's",
+        "×",
+        share,
+    );
     Ok(())
 }

@@ -91,10 +91,7 @@ struct Caller<'l> {
 }
 
 /// Calls, and measures meanwhile what the server uses.
-pub(super) fn run(
-    load: &Load,
-    cpu: &dyn Fn() -> anyhow::Result<f64>,
-) -> anyhow::Result<Measured> {
+pub(super) fn run(load: &Load, cpu: &dyn Fn() -> anyhow::Result<f64>) -> anyhow::Result<Measured> {
     let mut caller = Caller::open(load)?;
     let begun = Instant::now();
     let from = begun + load.warm_up;
@@ -200,7 +197,10 @@ impl<'l> Caller<'l> {
     fn look(&self, now: Instant) -> anyhow::Result<()> {
         let waits = |line: &&Line| line.begun.is_some_and(|begun| now > begun + PATIENCE);
         let count = self.lines.iter().filter(waits).count();
-        ensure!(count == 0, "{count} connections had no reply for {PATIENCE:?}");
+        ensure!(
+            count == 0,
+            "{count} connections had no reply for {PATIENCE:?}"
+        );
         Ok(())
     }
 
@@ -262,7 +262,7 @@ impl<'l> Caller<'l> {
 
 /// Whether a frame is there, and nothing behind it: more than one reply is none.
 fn is_whole(input: &[u8]) -> bool {
-    input.first_chunk::<LENGTH>().is_some_and(|length| {
-        u32::from_be_bytes(*length) as usize <= input.len() - LENGTH
-    })
+    input
+        .first_chunk::<LENGTH>()
+        .is_some_and(|length| u32::from_be_bytes(*length) as usize <= input.len() - LENGTH)
 }

@@ -73,7 +73,13 @@ fn message(kind: u32, method: &str, field: u8, payload: &[u8]) -> Vec<u8> {
 /// Maps have one entry: peers with hash tables would give more of them back in another order.
 pub(super) fn payload(text: usize, data: usize, values: u32, parts: u32) -> Vec<u8> {
     let mut bytes = Vec::new();
-    write(&mut BinaryWriter::new(&mut bytes), text, data, values, parts);
+    write(
+        &mut BinaryWriter::new(&mut bytes),
+        text,
+        data,
+        values,
+        parts,
+    );
     bytes
 }
 

@@ -65,7 +65,9 @@ pub(super) fn measure(session: &mut Session) -> anyhow::Result<()> {
         let peak = load::run(&calls(target.address(), None, measured), &cpu)?;
         echo::add(session, SCENARIO, whom, &peak)?;
         let rate = peak.per_second() / 2.0;
-        session.results.add(SCENARIO, whom, "half load", "calls", rate);
+        session
+            .results
+            .add(SCENARIO, whom, "half load", "calls", rate);
         let direct = load::run(&calls(to, Some(rate), measured), &|| Ok(0.0))?;
         let through = load::run(&calls(target.address(), Some(rate), measured), &cpu)?;
         half(session, whom, &direct, &through)?;
@@ -79,15 +81,22 @@ fn half(
     direct: &Measured,
     through: &Measured,
 ) -> anyhow::Result<()> {
-    ensure!(direct.failed + through.failed == 0, "calls failed at half load");
+    ensure!(
+        direct.failed + through.failed == 0,
+        "calls failed at half load"
+    );
     for (what, share) in [("added p50 at half load", 0.5), (ADDED_P99, 0.99)] {
         let added = through.quantile(share) - direct.quantile(share);
         session.results.add(SCENARIO, whom, what, "µs", added);
     }
     for (what, share) in [("p50 at half load", 0.5), ("p99 at half load", 0.99)] {
-        session.results.add(SCENARIO, whom, what, "µs", through.quantile(share));
+        session
+            .results
+            .add(SCENARIO, whom, what, "µs", through.quantile(share));
         if whom == TREFOIL {
-            session.results.add(SCENARIO, DIRECT, what, "µs", direct.quantile(share));
+            session
+                .results
+                .add(SCENARIO, DIRECT, what, "µs", direct.quantile(share));
         }
     }
     Ok(())

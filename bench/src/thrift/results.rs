@@ -184,7 +184,11 @@ impl Results {
         let mut rows = vec![head];
         let mut last = "";
         for row in &self.rows {
-            let name = if row.scenario == last { "" } else { row.scenario };
+            let name = if row.scenario == last {
+                ""
+            } else {
+                row.scenario
+            };
             last = row.scenario;
             let mut cells = vec![name.to_owned(), row.what.to_owned(), row.unit.to_owned()];
             cells.extend(whom.iter().map(|whom| {

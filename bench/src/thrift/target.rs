@@ -93,8 +93,14 @@ impl Launch {
 
     /// `TNonblockingServer` of the stock C++ library.
     pub(super) fn cpp_echo(&self) -> anyhow::Result<Target> {
-        let program = self.cpp("echo", Path::new(MIRROR), &["-lthriftnb", "-lthrift", "-levent"])?;
-        self.peer(&program, |port| vec![port.to_string(), self.threads.to_string()])
+        let program = self.cpp(
+            "echo",
+            Path::new(MIRROR),
+            &["-lthriftnb", "-lthrift", "-levent"],
+        )?;
+        self.peer(&program, |port| {
+            vec![port.to_string(), self.threads.to_string()]
+        })
     }
 
     /// A typed echo in volo-thrift.
@@ -117,7 +123,12 @@ impl Launch {
         let threads = self.threads.to_string();
         self.peer(&program, |port| {
             let configuration = envoy_configuration(port, provider, pass);
-            let words = ["--disable-hot-restart", "--log-level", "error", "--concurrency"];
+            let words = [
+                "--disable-hot-restart",
+                "--log-level",
+                "error",
+                "--concurrency",
+            ];
             let mut words = words.map(str::to_owned).to_vec();
             words.extend([threads.clone(), "--config-yaml".to_owned(), configuration]);
             words
@@ -167,7 +178,12 @@ impl Launch {
     }
 
     /// A program of `peers/thrift/cpp`, with types generated of a contract.
-    pub(super) fn cpp(&self, name: &str, idl: &Path, libraries: &[&str]) -> anyhow::Result<PathBuf> {
+    pub(super) fn cpp(
+        &self,
+        name: &str,
+        idl: &Path,
+        libraries: &[&str],
+    ) -> anyhow::Result<PathBuf> {
         ensure!(
             ["thrift", "g++"].iter().all(|tool| is_installed(tool)),
             "no thrift or no g++ in the search path (Debian: apt-get install thrift-compiler libthrift-dev g++)"
@@ -231,9 +247,7 @@ fn is_installed(program: &str) -> bool {
 }
 
 fn envoy_configuration(port: u16, provider: SocketAddr, pass: bool) -> String {
-    let address = |port: u16| {
-        serde_json::json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } })
-    };
+    let address = |port: u16| serde_json::json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
     let types = "type.googleapis.com/envoy.extensions.filters.network.thrift_proxy";
     let endpoint = serde_json::json!({ "endpoint": { "address": address(provider.port()) } });
     // JSON is YAML.
@@ -278,7 +292,12 @@ fn envoy_configuration(port: u16, provider: SocketAddr, pass: bool) -> String {
 }
 
 /// Registers a provider at Trefoil under a contract of its own, and waits until it may be called.
-pub(super) fn register(target: &Target, service: &str, contract: &str, provider: SocketAddr) -> anyhow::Result<()> {
+pub(super) fn register(
+    target: &Target,
+    service: &str,
+    contract: &str,
+    provider: SocketAddr,
+) -> anyhow::Result<()> {
     let Target::Trefoil { server, .. } = target else {
         bail!("only Trefoil has contracts");
     };
@@ -298,22 +317,34 @@ pub(super) fn register(target: &Target, service: &str, contract: &str, provider:
         if view["state"] == "healthy" {
             return Ok(());
         }
-        ensure!(begun.elapsed() < PATIENCE, "the provider is not healthy: {view}");
+        ensure!(
+            begun.elapsed() < PATIENCE,
+            "the provider is not healthy: {view}"
+        );
         pause(ASK_EVERY);
     }
 }
 
-/// Publishes a contract, new or changed.
-pub(super) fn publish(
+/// Publishes a contract that is new.
+fn publish(
     http: &mut crate::http::Connection,
     service: &str,
     contract: &str,
 ) -> anyhow::Result<()> {
     let path = format!("/v1/contracts/{service}");
     let thrift = "Content-Type: text/x-thrift\r\n";
-    let answer = http.ask("PUT", &path, thrift, contract.as_bytes())?;
-    if answer.status == 200 {
-        return Ok(());
-    }
-    answer.expect(201)
+    http.ask("PUT", &path, thrift, contract.as_bytes())?
+        .expect(201)
+}
+
+/// Puts a contract in the place of one that is there, whatever changes.
+pub(super) fn replace(
+    http: &mut crate::http::Connection,
+    service: &str,
+    contract: &str,
+) -> anyhow::Result<()> {
+    let path = format!("/v1/contracts/{service}?force=true");
+    let headers = "Content-Type: text/x-thrift\r\nIf-Match: *\r\n";
+    http.ask("PUT", &path, headers, contract.as_bytes())?
+        .expect(200)
 }
