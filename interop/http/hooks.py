@@ -51,6 +51,11 @@ def lines(context, value):
     return "\n".join(json.dumps(item) for item in items).encode()
 
 
+@schemathesis.serializer("text/x-thrift")
+def contract(context, value):
+    return value.encode() if isinstance(value, str) else json.dumps(value).encode()
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
     operation = case.operation.definition.raw.get("operationId")
