@@ -24,8 +24,6 @@ use crate::{
 const LEASE_MS_MIN: i64 = 3_000;
 /// The longest lease.
 const LEASE_MS_MAX: i64 = 3_600_000;
-/// The longest address.
-const ADDRESS_MAX: usize = 300;
 
 /// What a path below `/v1/services/{service}/instances` stands for.
 #[derive(Debug, PartialEq, Eq)]

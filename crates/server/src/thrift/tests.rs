@@ -83,7 +83,7 @@ fn connect(thrift: &Thrift) -> TcpStream {
 
 /// What a call comes to: kind and body of the reply.
 fn call(
-    stream: &mut (impl std::io::Read + std::io::Write),
+    stream: &mut (impl io::Read + io::Write),
     dialect: Dialect,
     multiplex: Option<&str>,
     method: &str,
@@ -150,7 +150,7 @@ fn provider(dialect: Dialect, does: Does) -> (SocketAddr, mpsc::Receiver<String>
 }
 
 fn serve(
-    mut stream: impl std::io::Read + std::io::Write,
+    mut stream: impl io::Read + io::Write,
     dialect: Dialect,
     does: Does,
     tell: &mpsc::Sender<String>,

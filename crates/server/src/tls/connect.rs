@@ -23,7 +23,13 @@ const VARIABLE: &str = "SSL_CERT_FILE";
 /// Files of authorities, and what they were when they were read.
 #[derive(Debug, Default)]
 pub(crate) struct Authorities {
-    read: Mutex<HashMap<PathBuf, (Option<Stamp>, Arc<ClientConfig>)>>,
+    read: Mutex<HashMap<PathBuf, Known>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    stamp: Option<Stamp>,
+    config: Arc<ClientConfig>,
 }
 
 impl Authorities {
@@ -36,15 +42,19 @@ impl Authorities {
         let path = file.map_or_else(system, Path::to_owned);
         let stamp = Stamp::of(&path);
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((then, config)) = read.get(&path)
-            && *then == stamp
+        if let Some(known) = read.get(&path)
+            && known.stamp == stamp
         {
-            return Ok(Arc::clone(config));
+            return Ok(Arc::clone(&known.config));
         }
         // What was read from it before is not believed any more, whatever is there now.
         read.remove(&path);
         let config = client_config(&path)?;
-        read.insert(path, (stamp, Arc::clone(&config)));
+        let known = Known {
+            stamp,
+            config: Arc::clone(&config),
+        };
+        read.insert(path, known);
         Ok(config)
     }
 }
