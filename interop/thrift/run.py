@@ -159,7 +159,8 @@ def run_on(group: list[Cell], platform: Trefoil | None, excluded: Excluded) -> l
     try:
         address = f"127.0.0.1:{server.said.strip()}"
         if platform:
-            platform.register(address, *group[0].registration)
+            place = f"http://{address}/thrift" if side.transport == "http" else address
+            platform.register(place, *group[0].registration)
         results = []
         for cell in group:
             began = time.monotonic()

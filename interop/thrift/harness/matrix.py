@@ -11,7 +11,7 @@ STEADY_SERVER = ("framed", "binary")
 #: Under these names a multiplexing client may ask for the service.
 NAMES = ("Conformance", "interop/conformance", "interop/conformance:1.0.0")
 #: What Trefoil calls providers by. The rest is said to be missing, and is nobody else's fault.
-SPOKEN_TO_PROVIDERS = ("buffered", "framed", "header")
+SPOKEN_TO_PROVIDERS = ("buffered", "framed", "header", "http")
 #: What is on the wire when a library has several ways to the same.
 ON_THE_WIRE = {"fast-framed": "framed", "nonblocking": "framed", "binary-fast": "binary", "compact-fast": "compact"}
 #: Dialects of providers that Trefoil finds out by trying.
