@@ -403,3 +403,38 @@ fn methods_of_contracts_are_called() {
     let ran = trefoil(&["call", "trefoil/noop"]).expect(0);
     assert!(ran.json().is_object());
 }
+
+#[test]
+fn included_files_are_published_where_the_platform_finds_them() {
+    let platform = Platform::start();
+    let text = "include \"sub/near.thrift\"\ninclude \"far.thrift\"\n\
+                service S { near.N near(), far.F far() } (trefoil.key = \"test/s\", trefoil.version = \"1.0.0\")\n";
+    let (near, far) = (
+        "include \"far.thrift\"\nstruct N { 1: far.F f }\n",
+        "typedef i32 F\n",
+    );
+    let dir = files(&[
+        ("idl/s.thrift", text),
+        ("idl/sub/near.thrift", near),
+        ("lib/far.thrift", far),
+    ]);
+    let trefoil = |args: &[&str]| run(dir.path(), Some(&platform.url), args);
+    let publish = ["services", "publish", "idl/s.thrift", "-I", "lib"];
+    trefoil(&publish).expect(0);
+    let json = trefoil(&["contract", "show", "test/s", "--json"])
+        .expect(0)
+        .json();
+    let expected = json!({ "contract.thrift": text, "sub/near.thrift": near, "far.thrift": far });
+    assert_eq!(json["files"], expected);
+    // What is outside of all these directories has no name there.
+    let text = text.replace("\"far.thrift\"", "\"../lib/far.thrift\"");
+    std::fs::write(dir.path().join("idl/s.thrift"), text).unwrap();
+    std::fs::write(dir.path().join("idl/sub/near.thrift"), "typedef i32 N\n").unwrap();
+    let ran = trefoil(&publish[..3]).expect(2);
+    assert!(
+        ran.stderr.contains("lib/far.thrift is not below"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("-I"), "{}", ran.stderr);
+}
