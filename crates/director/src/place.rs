@@ -80,7 +80,7 @@ fn is_authority(text: &str) -> bool {
         let is_host = match host.strip_prefix('[') {
             Some(host) => host
                 .strip_suffix(']')
-                .is_some_and(|host| host.parse::<std::net::Ipv6Addr>().is_ok()),
+                .is_some_and(|host| host.parse::<core::net::Ipv6Addr>().is_ok()),
             None => !host.is_empty() && !host.contains([':', '[', ']', '/', '@']),
         };
         is_host && port.parse::<u16>().is_ok_and(|port| port > 0)
