@@ -1,7 +1,6 @@
 //! The typed way in Rust: `serde_json` and pilota with generated structs, on the order in this directory's `order.bin` and
 //! `order.json`. Prints nanoseconds: the best of many short rounds.
 
-#[allow(warnings)]
 mod generated {
     include!(concat!(env!("OUT_DIR"), "/order_gen.rs"));
 }
