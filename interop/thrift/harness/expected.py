@@ -18,11 +18,15 @@ class Line:
     reason: str
 
     def is_of(self, cell: Cell) -> bool:
-        # What a server answers itself, if nothing is in between.
-        if self.role == "direct" and cell.part != "direct":
+        # What only fails with nothing in between.
+        if self.is_direct and cell.part != "direct":
             return False
-        side: Side = cell.client if self.role == "client" else cell.server
+        side: Side = cell.client if self.role.endswith("client") else cell.server
         return fnmatchcase(side.language.name, self.language) and fnmatchcase(side.dialect, self.dialect)
+
+    @property
+    def is_direct(self) -> bool:
+        return self.role.startswith("direct-")
 
     @property
     def is_whole(self) -> bool:
@@ -33,7 +37,7 @@ class Line:
         return f"{self.role} {self.language} {self.dialect} {self.check}"
 
 
-ROLES = ("client", "server", "direct")
+ROLES = ("client", "server", "direct-client", "direct-server")
 
 
 class Excluded:
@@ -68,4 +72,4 @@ class Excluded:
 
     def stale(self) -> list[Line]:
         """Lines that nothing answered to."""
-        return [line for line in self.lines if line not in self.used and line.role != "direct"]
+        return [line for line in self.lines if line not in self.used and not line.is_direct]

@@ -42,6 +42,16 @@ func (o Options) configuration() *thrift.TConfiguration {
 		id = thrift.THeaderProtocolCompact
 	}
 	configuration.THeaderProtocolID = thrift.THeaderProtocolIDPtrMust(id)
+	// Here and not at the socket: what is around it gives it this configuration again.
+	if o.CA != "" {
+		certificates, err := os.ReadFile(o.CA)
+		if err != nil {
+			panic(err)
+		}
+		roots := x509.NewCertPool()
+		roots.AppendCertsFromPEM(certificates)
+		configuration.TLSConfig = &tls.Config{RootCAs: roots}
+	}
 	return configuration
 }
 
@@ -80,13 +90,6 @@ func (o Options) socket() thrift.TTransport {
 	configuration := o.configuration()
 	switch o.Transport {
 	case "tls":
-		certificates, err := os.ReadFile(o.CA)
-		if err != nil {
-			panic(err)
-		}
-		roots := x509.NewCertPool()
-		roots.AppendCertsFromPEM(certificates)
-		configuration.TLSConfig = &tls.Config{RootCAs: roots}
 		return thrift.NewTSSLSocketConf(o.Address, configuration)
 	case "unix":
 		return thrift.NewTSocketFromAddrConf(&net.UnixAddr{Name: o.Address, Net: "unix"}, configuration)
