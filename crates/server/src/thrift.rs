@@ -1,7 +1,7 @@
 //! The Thrift endpoint: one port for all protocols and transports, and the way of calls to instances.
 //!
 //! Reactor threads (`reactor`) own connections of callers and of instances, each its own; a call stays on the thread that it
-//! came in on. What they share is what names mean ([`routes`]), where instances are and which of them is next
+//! came in on. What they share is what names mean (`routes`), where instances are and which of them is next
 //! ([`trefoil_director::Instances`], behind one lock that is held for a choice), and counters.
 
 mod address;

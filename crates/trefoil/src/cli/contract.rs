@@ -26,7 +26,7 @@ pub(crate) enum ContractCommand {
     },
     /// Show the methods and types of a contract
     Show {
-        /// A Thrift file, or KEY[:VERSION] of a platform
+        /// A Thrift file, or KEY or KEY:VERSION of a platform
         #[arg(value_name = "FILE|KEY:VERSION")]
         contract: String,
         /// Includes.
@@ -35,7 +35,7 @@ pub(crate) enum ContractCommand {
     },
     /// Show what changed and which version that asks for; 1 if callers break
     Diff {
-        /// A Thrift file, or KEY[:VERSION] of a platform
+        /// A Thrift file, or KEY or KEY:VERSION of a platform
         #[arg(value_name = "OLD")]
         old: String,
         /// Another one
