@@ -87,19 +87,26 @@ impl ServiceContract {
     /// Of a contract that was made otherwise.
     #[must_use]
     pub fn new(contract: Contract) -> Self {
-        let mut methods = BTreeMap::new();
+        let mut methods: BTreeMap<String, Option<MethodRef>> = BTreeMap::new();
+        let method = |at: MethodRef| {
+            let service = contract.schema.service(at.service);
+            &service.methods[at.index as usize]
+        };
         for (service, found) in contract.schema.services() {
             if !found.is_own {
                 continue;
             }
-            for (index, method) in found.methods.iter().enumerate() {
+            for (index, named) in found.methods.iter().enumerate() {
                 let this = MethodRef {
                     service,
                     index: index as u32,
                 };
                 methods
-                    .entry(method.name.clone())
-                    .and_modify(|known| *known = None)
+                    .entry(named.name.clone())
+                    .and_modify(|known| {
+                        // A method that is inherited is the same by either service.
+                        *known = known.filter(|at| method(*at).declared_in == named.declared_in);
+                    })
                     .or_insert(Some(this));
             }
         }

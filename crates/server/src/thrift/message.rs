@@ -90,14 +90,8 @@ impl Thrift {
             };
             match reply {
                 Ok(Some(reply)) => self.reply(&mut server, id, dialect, &target, &reply),
-                // A one-way method that was called: an empty result says that it was sent.
-                Ok(None) => {
-                    let error = trefoil_thrift::ApplicationError::new(
-                        trefoil_thrift::ApplicationErrorKind::InvalidMessageType,
-                        format!("'{}' is one-way, and was called", target.method().name),
-                    );
-                    server.reply_error(id, &error);
-                }
+                // A one-way method that was called as others are: nothing comes back.
+                Ok(None) => server.forget(id),
                 Err(failure) => {
                     server.reply_error(id, &failure.to_application_error());
                 }

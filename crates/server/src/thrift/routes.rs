@@ -180,6 +180,11 @@ impl Routes {
             hash_map::Entry::Occupied(mut entry) => match entry.get_mut() {
                 // Nobody wrote the names of a derived contract, so they give way to those that somebody did.
                 Found::One(one) if target.contract.is_derived() && !one.contract.is_derived() => {}
+                // Inherited, and found by the parent as well: the same method.
+                Found::One(one)
+                    if one.service == target.service
+                        && one.method().declared_in == target.method().declared_in
+                        && one.method().name == target.method().name => {}
                 Found::One(one) => {
                     let mut all = vec![one.service.clone()];
                     if one.service != target.service {

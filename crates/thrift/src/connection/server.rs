@@ -320,6 +320,38 @@ impl Server {
         self.reply(id, kind, headers, |out| out.extend_from_slice(body))
     }
 
+    /// Says that a call gets no answer: its method is one-way, whatever the type of the message was. Stock servers do so, and
+    /// some stock clients count on it (Go's send all as calls).
+    pub fn forget(&mut self, id: RequestId) {
+        let Some(at) = id.0.checked_sub(self.oldest) else {
+            return;
+        };
+        let Some(slot) = self.pipeline.get_mut(at as usize) else {
+            return;
+        };
+        if slot.reply.is_some() {
+            return;
+        }
+        slot.reply = Some(Vec::new());
+        self.send_ready();
+    }
+
+    /// Sends the replies whose turn it is.
+    #[inline]
+    fn send_ready(&mut self) {
+        while let Some(Slot {
+            reply: Some(encoded),
+            dialect,
+            ..
+        }) = self.pipeline.front()
+        {
+            if !encoded.is_empty() {
+                self.outbound.send_encoded(*dialect, encoded);
+            }
+            self.dequeue();
+        }
+    }
+
     /// Answers a call with an error.
     pub fn reply_error(&mut self, id: RequestId, error: &ApplicationError) -> bool {
         let Some(dialect) = self.dialect_of(id) else {

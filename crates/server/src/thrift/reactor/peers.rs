@@ -244,7 +244,7 @@ impl Reactor {
             };
             match peer.server.poll_request(input) {
                 None => return,
-                Some(ServerEvent::Request(request)) => self.handle_request(at, &request),
+                Some(ServerEvent::Request(request)) => self.handle_request(at, request),
                 Some(ServerEvent::Violation(violation)) => {
                     let peer = &peer.socket.address;
                     tracing::debug!(%peer, error = %violation.error, "a caller broke the protocol");
@@ -255,24 +255,26 @@ impl Reactor {
         }
     }
 
-    fn handle_request(&mut self, at: usize, request: &Request<'_>) {
+    fn handle_request(&mut self, at: usize, mut request: Request<'_>) {
         let found = self.routes.find(&request.header.name, &self.catalog);
         let target = match found {
             Ok(target) => target,
-            Err(error) => return self.refuse(at, request, &error),
+            Err(error) => return self.refuse(at, &request, &error),
         };
-        if target.method().is_oneway() && request.id.is_some() {
-            // A client with an older contract waits for an answer that will never come.
-            let error = ApplicationError::new(
-                ApplicationErrorKind::InvalidMessageType,
-                format!("'{}' is one-way, and was called", target.method().name),
-            );
-            return self.refuse(at, request, &error);
+        if target.method().is_oneway()
+            && let Some(id) = request.id
+        {
+            // Go's library sends all methods as calls; nobody waits for an answer to a one-way one.
+            request.id = None;
+            if let Some(peer) = self.peers.get(at) {
+                peer.server.forget(id);
+                self.soil(peer_token(at));
+            }
         }
         match &target.provider {
-            Provider::Builtin(builtin) => self.answer_builtin(at, request, &target, builtin),
-            Provider::Instances(group) => self.call_of_peer(at, request, &target, *group),
-            Provider::Jobs(method) => self.job_of_peer(at, request, &target, *method),
+            Provider::Builtin(builtin) => self.answer_builtin(at, &request, &target, builtin),
+            Provider::Instances(group) => self.call_of_peer(at, &request, &target, *group),
+            Provider::Jobs(method) => self.job_of_peer(at, &request, &target, *method),
         }
     }
 
