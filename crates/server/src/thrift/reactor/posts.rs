@@ -44,6 +44,11 @@ impl Reactor {
             return;
         };
         link.body.extend_from_slice(unread);
+        // The end of a response is the end of its message: what is not whole now never will be.
+        let is_idle = link.post.as_ref().is_some_and(|post| post.is_idle());
+        if handled.is_ok() && is_idle && !link.body.is_empty() {
+            return self.break_link(at, "the message in its response is cut off");
+        }
         let is_of_no_use = !link.client.is_reusable() && link.client.waiting().next().is_none();
         match (handled, over) {
             (Err(error), _) => self.break_link(at, &error.to_string()),
