@@ -1,7 +1,7 @@
 //! Checks of instances: whether one answers, and in which dialect.
 //!
-//! A check is a call of a method that no service has. Any well-formed reply with the number that was sent passes, an
-//! exception for the unknown method above all: so providers need to know nothing of it.
+//! A check is a call of a method that few services have. Any well-formed reply with the number that was sent passes, also an
+//! exception for the unknown method: so providers need to know nothing of it.
 
 mod wire;
 
@@ -34,6 +34,7 @@ const LOOK_MS: u64 = 1_000;
 
 /// Makes checks as they are due, until the endpoint is gone.
 pub(super) async fn run(shared: Weak<Shared>) {
+    let mut revision = 0;
     loop {
         let Some(alive) = shared.upgrade() else {
             return;
@@ -45,6 +46,12 @@ pub(super) async fn run(shared: Weak<Shared>) {
             let orders: Vec<ProbeOrder> = std::iter::from_fn(|| instances.poll_probe()).collect();
             while let Some(event) = instances.poll_event() {
                 tracing::info!(instance = %event.id, change = ?event.what, "instance");
+            }
+            if std::mem::replace(&mut revision, instances.revision()) != instances.revision() {
+                // Ways to instances that were forgotten lead nowhere.
+                alive
+                    .lock(&alive.ways)
+                    .retain(|key, _| instances.registered(*key).is_some());
             }
             (orders, instances.poll_timeout())
         };

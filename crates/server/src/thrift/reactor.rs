@@ -43,6 +43,8 @@ const EVENTS: usize = 1_024;
 const WAKE: Token = Token(usize::MAX);
 /// What is read from one socket at a time.
 const READ_MAX: usize = 256 << 10;
+/// A rest that is not longer is copied in front of what comes next.
+const REST_COPIED_MAX: usize = 16 << 10;
 /// How often deadlines are looked at, while there are any.
 const TICK_MS: u64 = 20;
 /// After a failed accept: mostly too many open files, which only time can change.
@@ -114,7 +116,7 @@ impl Reactor {
             routes_revision: 0,
             ready: VecDeque::new(),
             dirty: Vec::new(),
-            block: vec![0; READ_MAX],
+            block: vec![0; REST_COPIED_MAX + READ_MAX],
             scratch: Vec::new(),
             letters: Vec::new(),
             next_tick: u64::MAX,
@@ -186,6 +188,50 @@ impl Reactor {
         self.now = self.now_us / 1_000;
     }
 
+    /// A buffer that begins with the rest of a connection and has space behind it for what it has now. The rest of a large
+    /// message stays where it is: copied with each piece that comes, it would cost the square of its length.
+    fn lend(&mut self, mut rest: Vec<u8>) -> Lent {
+        let kept = rest.len();
+        if kept > REST_COPIED_MAX {
+            rest.resize(kept + READ_MAX, 0);
+            return Lent {
+                bytes: rest,
+                kept,
+                small: None,
+            };
+        }
+        let mut bytes = std::mem::take(&mut self.block);
+        bytes[..kept].copy_from_slice(&rest);
+        rest.clear();
+        Lent {
+            bytes,
+            kept,
+            small: Some(rest),
+        }
+    }
+
+    /// Takes a buffer back of which the bytes up to `end` are there and those up to `taken` were understood; the rest.
+    fn give_back(&mut self, lent: Lent, end: usize, taken: usize) -> Vec<u8> {
+        let Lent {
+            mut bytes, small, ..
+        } = lent;
+        match small {
+            Some(mut rest) => {
+                rest.extend_from_slice(&bytes[taken..end]);
+                self.block = bytes;
+                rest
+            }
+            None => {
+                bytes.truncate(end);
+                bytes.drain(..taken);
+                if bytes.len() <= REST_COPIED_MAX {
+                    bytes.shrink_to_fit();
+                }
+                bytes
+            }
+        }
+    }
+
     /// Takes the newest meaning of names.
     fn look_at_routes(&mut self) {
         let revision = self.shared.routes_revision.load(Ordering::Acquire);
@@ -231,6 +277,9 @@ impl Reactor {
         };
         if event.is_writable() {
             socket.is_writable = true;
+        }
+        if event.is_read_closed() {
+            socket.is_ending = true;
         }
         if readable {
             socket.is_readable = true;
@@ -361,6 +410,15 @@ impl Reactor {
         // Who left is told nothing.
         let _ = answer.send(what);
     }
+}
+
+/// See [`Reactor::lend`].
+struct Lent {
+    bytes: Vec<u8>,
+    /// Bytes of the rest in front.
+    kept: usize,
+    /// Where a short rest was.
+    small: Option<Vec<u8>>,
 }
 
 /// Which of the two kinds of connections a token names.

@@ -565,3 +565,101 @@ async fn callers_in_this_process_get_replies_and_reasons() {
     let failure = thrift.call(add()).await;
     assert!(failure.is_err() || failure.is_ok_and(|reply| reply.is_none()));
 }
+
+/// Until all callers are gone.
+async fn until_nobody_is_there(thrift: &Thrift) {
+    let mut every = tokio::time::interval(Duration::from_millis(5));
+    for _ in 0..6_000 {
+        every.tick().await;
+        if thrift.shared.connections.load(Ordering::Acquire) == 0 {
+            return;
+        }
+    }
+    panic!("{:?}", thrift.shared.connections);
+}
+
+/// What was sent last and the end come at once, and the system tells of both only once.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_that_leave_with_their_last_word_are_forgotten() {
+    let (thrift, _) = start(ThriftConfig::default());
+    let (address, _told) = provider(FRAMED, Does::Sleeps);
+    register(&thrift, "a", address).await;
+    for _ in 0..200 {
+        let mut stream = connect(&thrift);
+        let mut client = Client::new(FRAMED, None, Limits::default());
+        client
+            .call_raw(1, "note", true, &[], b"\x0b\0\x01\0\0\0\x02hi\0")
+            .unwrap();
+        let mut output = Vec::new();
+        client.take_output(&mut output);
+        stream.write_all(&output).unwrap();
+    }
+    until_nobody_is_there(&thrift).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_leave_with_their_answer_are_not_called_on_that_connection() {
+    let (thrift, _) = start(ThriftConfig::default());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (closed, closings) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let closed = closed.clone();
+            thread::spawn(move || {
+                let mut server = Server::new(Limits::default());
+                let mut input = Vec::new();
+                let mut block = [0; 4_096];
+                loop {
+                    let bytes = stream.read(&mut block).unwrap_or(0);
+                    if bytes == 0 {
+                        return;
+                    }
+                    input.extend_from_slice(&block[..bytes]);
+                    let mut rest = &input[..];
+                    let Some(ServerEvent::Request(request)) = server.poll_request(&mut rest) else {
+                        continue;
+                    };
+                    let is_check = request.header.name == "getName";
+                    server.reply_raw(request.id.unwrap(), ReplyKind::Reply, &[], FORTY_TWO);
+                    let mut output = Vec::new();
+                    server.take_output(&mut output);
+                    stream.write_all(&output).unwrap();
+                    stream.shutdown(Shutdown::Write).unwrap();
+                    let end = stream.read(&mut block);
+                    if !is_check {
+                        closed.send(matches!(end, Ok(0))).unwrap();
+                    }
+                    return;
+                }
+            });
+        }
+    });
+    register(&thrift, "a", address).await;
+    let mut stream = connect(&thrift);
+    for _ in 0..100 {
+        let reply = call(&mut stream, FRAMED, None, "slow", TWO);
+        assert_eq!(reply, (ReplyKind::Reply, FORTY_TWO.to_vec()));
+        assert!(closings.recv_timeout(Duration::from_secs(30)).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_messages_come_in_pieces() {
+    let (thrift, _) = start(ThriftConfig::default());
+    let size = 10_u32 << 20;
+    // A payload of so many bytes of data.
+    let mut payload = b"\x0b\0\x02".to_vec();
+    payload.extend_from_slice(&size.to_be_bytes());
+    payload.resize(payload.len() + size as usize, 7);
+    payload.extend_from_slice(b"\0\0");
+    let arguments = [b"\x0c\0\x01", &payload[..]].concat();
+    let expected = [b"\x0c\0\0", &payload[..]].concat();
+    for transport in [Transport::Framed, Transport::Buffered] {
+        let dialect = Dialect::new(transport, Protocol::Binary);
+        let (kind, body) = call(&mut connect(&thrift), dialect, None, "echo", &arguments);
+        assert_eq!(kind, ReplyKind::Reply);
+        assert!(body == expected, "{transport}");
+    }
+}

@@ -21,6 +21,8 @@ use super::{
 pub(super) struct Link {
     pub(super) socket: Socket,
     pub(super) instance: InstanceKey,
+    /// Tells it from one that had its place before.
+    stamp: u32,
     pub(super) client: Client,
     /// Messages are within requests and responses of HTTP.
     pub(super) post: Option<Box<Post>>,
@@ -92,6 +94,7 @@ impl Reactor {
         self.links.insert(Link {
             socket,
             instance,
+            stamp: self.shared.next_stamp(),
             client: Client::new(way.dialect, way.multiplex.as_deref(), limits).with_window(window),
             post: way.post.clone().map(|target| Box::new(Post::new(target))),
             body: Vec::new(),
@@ -204,44 +207,40 @@ impl Reactor {
     }
 
     pub(super) fn read_link(&mut self, at: usize) {
-        let mut block = std::mem::take(&mut self.block);
-        self.read_link_into(at, &mut block);
-        block.resize(super::READ_MAX, 0);
-        self.block = block;
-    }
-
-    fn read_link_into(&mut self, at: usize, block: &mut Vec<u8>) {
         let Some(link) = self.links.get(at) else {
             return;
         };
         link.is_ready = false;
-        let kept = link.rest.len();
-        if block.len() < kept + super::READ_MAX {
-            block.resize(kept + super::READ_MAX, 0);
-        }
-        block[..kept].copy_from_slice(&link.rest);
-        link.rest.clear();
-        let (end, over) = match link.socket.read(&mut block[kept..]) {
+        let stamp = link.stamp;
+        let rest = std::mem::take(&mut link.rest);
+        let mut lent = self.lend(rest);
+        let kept = lent.kept;
+        let Some(link) = self.links.get(at) else {
+            return;
+        };
+        let (end, over) = match link.socket.read(&mut lent.bytes[kept..]) {
             Read::Some(bytes) => (kept + bytes, None),
             Read::Nothing => (kept, None),
             Read::End => (kept, Some("it closed the connection".to_owned())),
             Read::Broken(error) => (kept, Some(error.to_string())),
         };
+        let is_post = link.post.is_some();
         if link.socket.is_tls() && link.socket.unsent() > 0 {
             // An answer to what came of the handshake, or what had to wait for its end.
             self.soil(link_token(at));
         }
-        let mut input = &block[..end];
-        if self.links.get(at).is_some_and(|link| link.post.is_some()) {
-            return self.read_post(at, input, over);
+        let mut input = &lent.bytes[..end];
+        if is_post {
+            self.read_post(at, stamp, &mut input, over.as_deref());
+        } else {
+            self.handle_replies(at, stamp, &mut input);
         }
-        if !self.handle_replies(at, &mut input) {
-            return;
-        }
-        let Some(link) = self.links.get(at) else {
+        let taken = end - input.len();
+        let rest = self.give_back(lent, end, taken);
+        let Some(link) = self.link_of(at, stamp) else {
             return;
         };
-        link.rest.extend_from_slice(input);
+        link.rest = rest;
         match over {
             Some(reason) => self.lose_link(at, &reason),
             None if link.socket.is_readable && !std::mem::replace(&mut link.is_ready, true) => {
@@ -251,26 +250,32 @@ impl Reactor {
         }
     }
 
+    /// A connection, unless it is gone and another has its place.
+    pub(super) fn link_of(&mut self, at: usize, stamp: u32) -> Option<&mut Link> {
+        self.links.get(at).filter(|link| link.stamp == stamp)
+    }
+
     /// False if the connection is gone.
-    pub(super) fn handle_replies(&mut self, at: usize, input: &mut &[u8]) -> bool {
+    pub(super) fn handle_replies(&mut self, at: usize, stamp: u32, input: &mut &[u8]) -> bool {
+        let until = self.now + self.shared.config.idle_ms;
         loop {
-            let Some(link) = self.links.get(at) else {
+            let Some(link) = self.link_of(at, stamp) else {
                 return false;
             };
             match link.client.poll_reply(input) {
                 None => return true,
                 Some(ClientEvent::Reply(reply)) => {
-                    link.until = self.now + self.shared.config.idle_ms;
+                    link.until = until;
                     let (token, kind) = (reply.token as usize, reply.kind);
                     let answered =
                         self.handle_reply(token, kind, reply.dialect.protocol, &reply.body);
                     if let Err(reason) = answered {
                         tracing::warn!(instance = ?self.links.get(at).map(|link| link.instance), reason, "a reply is not what the contract says");
-                        if let Some(link) = self.links.get(at) {
+                        if let Some(link) = self.link_of(at, stamp) {
                             link.client.retire();
                         }
                     }
-                    let Some(link) = self.links.get(at) else {
+                    let Some(link) = self.link_of(at, stamp) else {
                         return false;
                     };
                     if link.has_room() {

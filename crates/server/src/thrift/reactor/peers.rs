@@ -16,7 +16,7 @@ use super::{
         forms,
         routes::{Provider, Target},
     },
-    Reactor,
+    Lent, Reactor,
     calls::Origin,
     peer_token,
     socket::{Read, Socket},
@@ -72,13 +72,6 @@ impl Reactor {
     }
 
     pub(super) fn read_peer(&mut self, at: usize) {
-        let mut block = std::mem::take(&mut self.block);
-        self.read_peer_into(at, &mut block);
-        block.resize(super::READ_MAX, 0);
-        self.block = block;
-    }
-
-    fn read_peer_into(&mut self, at: usize, block: &mut Vec<u8>) {
         let Some(peer) = self.peers.get(at) else {
             return;
         };
@@ -93,37 +86,19 @@ impl Reactor {
             // Read again when that is sent.
             return;
         }
-        let kept = peer.rest.len();
-        if block.len() < kept + super::READ_MAX {
-            block.resize(kept + super::READ_MAX, 0);
-        }
-        block[..kept].copy_from_slice(&peer.rest);
-        peer.rest.clear();
-        let end = match peer.socket.read(&mut block[kept..]) {
-            Read::Some(bytes) => kept + bytes,
-            Read::Nothing => kept,
-            Read::End => {
-                peer.is_ended = true;
-                kept
-            }
-            Read::Broken(error) => {
-                tracing::debug!(%error, peer = %peer.socket.address, "a connection broke");
-                self.drop_peer(at);
-                return;
-            }
-        };
-        if peer.socket.is_tls() && peer.socket.unsent() > 0 {
-            // An answer to what came of the handshake, or what had to wait for its end.
-            self.soil(peer_token(at));
-        }
-        let mut input = &block[..end];
+        let rest = std::mem::take(&mut peer.rest);
+        let mut lent = self.lend(rest);
+        let end = self.read_peer_into(at, &mut lent);
+        let mut input = &lent.bytes[..end];
         if self.is_thrift(at, input) {
             self.handle_input(at, &mut input);
         }
+        let taken = end - input.len();
+        let rest = self.give_back(lent, end, taken);
         let Some(peer) = self.peers.get(at) else {
             return;
         };
-        peer.rest.extend_from_slice(input);
+        peer.rest = rest;
         if peer.is_ended {
             if peer.lingers_until != u64::MAX {
                 return self.drop_peer(at);
@@ -138,6 +113,32 @@ impl Reactor {
             peer.is_ready = true;
             self.ready.push_back(peer_token(at));
         }
+    }
+
+    /// Reads what there is behind what was kept; up to where there is something now.
+    fn read_peer_into(&mut self, at: usize, lent: &mut Lent) -> usize {
+        let kept = lent.kept;
+        let Some(peer) = self.peers.get(at) else {
+            return kept;
+        };
+        let end = match peer.socket.read(&mut lent.bytes[kept..]) {
+            Read::Some(bytes) => kept + bytes,
+            Read::Nothing => kept,
+            Read::End => {
+                peer.is_ended = true;
+                kept
+            }
+            Read::Broken(error) => {
+                tracing::debug!(%error, peer = %peer.socket.address, "a connection broke");
+                self.drop_peer(at);
+                return kept;
+            }
+        };
+        if peer.socket.is_tls() && peer.socket.unsent() > 0 {
+            // An answer to what came of the handshake, or what had to wait for its end.
+            self.soil(peer_token(at));
+        }
+        end
     }
 
     /// Looks at the first bytes without taking them, as they may be for somebody else. True if it is to be read.

@@ -20,27 +20,32 @@ impl Link {
 
 impl Reactor {
     /// Takes responses out of what came. `over`: why nothing more comes.
-    pub(super) fn read_post(&mut self, at: usize, mut input: &[u8], over: Option<String>) {
-        let Some(link) = self.links.get(at) else {
+    pub(super) fn read_post(
+        &mut self,
+        at: usize,
+        stamp: u32,
+        input: &mut &[u8],
+        over: Option<&str>,
+    ) {
+        let Some(link) = self.link_of(at, stamp) else {
             return;
         };
         let Some(post) = &mut link.post else {
             return;
         };
         let mut body = std::mem::take(&mut link.body);
-        let mut handled = post.handle(&mut input, &mut body);
+        let mut handled = post.handle(input, &mut body);
         if over.is_some() && handled.is_ok() {
             handled = post.handle_eof();
         }
         if post.is_last() {
             link.client.retire();
         }
-        link.rest.extend_from_slice(input);
         let mut unread = &body[..];
-        if !self.handle_replies(at, &mut unread) {
+        if !self.handle_replies(at, stamp, &mut unread) {
             return;
         }
-        let Some(link) = self.links.get(at) else {
+        let Some(link) = self.link_of(at, stamp) else {
             return;
         };
         link.body.extend_from_slice(unread);
@@ -52,7 +57,7 @@ impl Reactor {
         let is_of_no_use = !link.client.is_reusable() && link.client.waiting().next().is_none();
         match (handled, over) {
             (Err(error), _) => self.break_link(at, &error.to_string()),
-            (Ok(()), Some(reason)) => self.lose_link(at, &reason),
+            (Ok(()), Some(reason)) => self.lose_link(at, reason),
             (Ok(()), None) if is_of_no_use => self.drop_link(at),
             (Ok(()), None) => {
                 if link.socket.is_readable && !std::mem::replace(&mut link.is_ready, true) {

@@ -22,6 +22,8 @@ pub(crate) struct Socket {
     pub(super) address: Address,
     pub(super) is_readable: bool,
     pub(super) is_writable: bool,
+    /// The system said that the end is near, and will not say so again.
+    pub(super) is_ending: bool,
     /// What is to be written, from `sent` on.
     pub(super) output: Vec<u8>,
     sent: usize,
@@ -51,6 +53,7 @@ impl Socket {
             // Readiness is told on changes only, and what was there before the registration may be told or not.
             is_readable: true,
             is_writable: true,
+            is_ending: false,
             output: Vec::new(),
             sent: 0,
             written: 0,
@@ -106,8 +109,8 @@ impl Socket {
         }
         let read = self.stream.read(into);
         if read.as_ref().is_ok_and(|bytes| *bytes < into.len()) {
-            // All there was; more is told of.
-            self.is_readable = false;
+            // All there was; more is told of, but the end is not told of twice.
+            self.is_readable = self.is_ending;
         }
         self.came(read)
     }
@@ -129,7 +132,7 @@ impl Socket {
         };
         match tls.decrypt(&cipher[..read], plain) {
             Ok(bytes) => {
-                self.is_readable = read == cipher.len() || tls.has_peer_closed();
+                self.is_readable = self.is_ending || read == cipher.len() || tls.has_peer_closed();
                 match bytes {
                     0 => Read::Nothing,
                     bytes => Read::Some(bytes),
