@@ -32,7 +32,6 @@ use std::{
     time::Duration,
 };
 
-use mio::Poll;
 use trefoil_broker::{Broker, Writers};
 
 use crate::clock::Clock;
@@ -41,7 +40,7 @@ pub use config::{Advertise, AmqpConfig, Listeners, StartError};
 use gate::Gate;
 pub use gate::ListenError;
 use link::Socket;
-use mailbox::{Adopt, Kind, Letter, Mailbox};
+use mailbox::{Adopt, Kind, Letter};
 use monitor::Monitor;
 pub use open::BrokerError;
 use pool::Pool;
@@ -98,13 +97,7 @@ impl Amqp {
         clock: Clock,
     ) -> io::Result<Self> {
         let count = config.threads.max(1);
-        let mut polls = Vec::with_capacity(count);
-        let mut mailboxes = Vec::with_capacity(count);
-        for _ in 0..count {
-            let poll = Poll::new()?;
-            mailboxes.push(Mailbox::new(poll.registry(), Reactor::wake_token())?);
-            polls.push(poll);
-        }
+        let (polls, mailboxes) = crate::mailbox::polls(count, Reactor::wake_token())?;
         let registry = polls[0].registry().try_clone()?;
         let gate = Gate::new(registry, Reactor::listener_token, listeners.sockets)?;
         let monitor = Monitor::new(

@@ -5,7 +5,19 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use mio::{Registry, Token, Waker};
+use mio::{Poll, Registry, Token, Waker};
+
+/// What so many reactors wait with, and how they are reached. `token` is the name of a mailbox among the sockets.
+pub(crate) fn polls<L>(count: usize, token: Token) -> io::Result<(Vec<Poll>, Vec<Mailbox<L>>)> {
+    let mut polls = Vec::with_capacity(count);
+    let mut mailboxes = Vec::with_capacity(count);
+    for _ in 0..count {
+        let poll = Poll::new()?;
+        mailboxes.push(Mailbox::new(poll.registry(), token)?);
+        polls.push(poll);
+    }
+    Ok((polls, mailboxes))
+}
 
 /// The letters of one reactor. Who posts bounds how many there are.
 #[derive(Debug)]
@@ -24,7 +36,7 @@ struct Inner<L> {
 }
 
 impl<L> Mailbox<L> {
-    pub(crate) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+    fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         let inner = Inner {
             letters: Vec::new(),
             is_awake: false,

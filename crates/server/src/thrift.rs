@@ -33,7 +33,6 @@ use std::{
     thread,
 };
 
-use mio::Poll;
 use tokio::sync::oneshot;
 use trefoil_director::{
     Catalog, InstanceId, Instances, NewInstance, ServiceRequest,
@@ -44,7 +43,7 @@ use trefoil_thrift::{ApplicationError, Limits, framing::Dialect};
 use crate::{
     Node,
     clock::Clock,
-    mailbox::Mailbox,
+    mailbox::{self, Mailbox},
     tls::{Authorities, Certificates, TlsFiles},
 };
 use address::Address;
@@ -204,13 +203,7 @@ impl Thrift {
         hand_over: HandOver,
     ) -> io::Result<Self> {
         let count = config.threads.max(1);
-        let mut polls = Vec::with_capacity(count);
-        let mut mailboxes = Vec::with_capacity(count);
-        for _ in 0..count {
-            let poll = Poll::new()?;
-            mailboxes.push(Mailbox::new(poll.registry(), Reactor::wake_token())?);
-            polls.push(poll);
-        }
+        let (polls, mailboxes) = mailbox::polls(count, Reactor::wake_token())?;
         let mut listening = Vec::new();
         let mut sockets = Vec::new();
         for listener in listeners {

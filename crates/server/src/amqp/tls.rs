@@ -3,7 +3,7 @@
 mod identity;
 
 use std::{
-    io::{self, Read as _, Write as _},
+    io,
     path::PathBuf,
     sync::Arc,
 };
@@ -12,7 +12,7 @@ use rustls::{ServerConfig, ServerConnection};
 use trefoil_broker::{CertificateFacts, TlsFacts};
 
 pub use crate::tls::TlsError;
-use crate::tls::{self, TlsFiles};
+use crate::tls::{self, Stream, TlsFiles};
 pub use identity::{AlternativeName, LoginFrom};
 
 /// What a TLS listener needs.
@@ -72,75 +72,56 @@ impl Certificates {
 /// The TLS side of one connection.
 #[derive(Debug)]
 pub(super) struct Session {
-    connection: ServerConnection,
+    stream: Stream,
     login_from: LoginFrom,
     closed: bool,
     given_up: bool,
-    peer_closed: bool,
 }
 
 impl Session {
     fn new(config: Arc<ServerConfig>, login_from: LoginFrom) -> Result<Self, rustls::Error> {
         Ok(Self {
-            connection: ServerConnection::new(config)?,
+            stream: Stream::new(ServerConnection::new(config)?),
             login_from,
             closed: false,
             given_up: false,
-            peer_closed: false,
         })
     }
 
-    /// Takes what came from the socket; how many bytes it says, in `into`, which must have space for as much and a record
-    /// more.
+    /// See [`Stream::decrypt`].
     ///
     /// # Errors
     /// When it is no TLS, or none that can be believed. An alert for the peer may be left to be written.
-    pub(super) fn decrypt(&mut self, mut from: &[u8], into: &mut [u8]) -> io::Result<usize> {
-        let mut used = 0;
-        while !from.is_empty() && !self.peer_closed {
-            self.connection.read_tls(&mut from)?;
-            let state = self
-                .connection
-                .process_new_packets()
-                .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-            let end = used + state.plaintext_bytes_to_read();
-            let space = into.get_mut(used..end).ok_or(io::ErrorKind::StorageFull)?;
-            self.connection.reader().read_exact(space)?;
-            used = end;
-            self.peer_closed = state.peer_has_closed();
-        }
-        Ok(used)
+    pub(super) fn decrypt(&mut self, from: &[u8], into: &mut [u8]) -> io::Result<usize> {
+        self.stream.decrypt(from, into)
     }
 
     /// Whether the peer said that nothing comes any more.
     pub(super) fn has_peer_closed(&self) -> bool {
-        self.peer_closed
+        self.stream.has_peer_closed()
     }
 
     /// Whether the peer still has to prove who it is.
     pub(super) fn is_handshaking(&self) -> bool {
-        self.connection.is_handshaking()
+        self.stream.is_handshaking()
     }
 
     pub(super) fn wants_write(&self) -> bool {
-        !self.given_up && self.connection.wants_write()
+        !self.given_up && self.stream.wants_write()
     }
 
     pub(super) fn write(&mut self, socket: &mut dyn io::Write) -> io::Result<()> {
-        match self.connection.write_tls(socket)? {
-            0 => Err(io::ErrorKind::WriteZero.into()),
-            _ => Ok(()),
-        }
+        self.stream.write(socket)
     }
 
     pub(super) fn encrypt(&mut self, plain: &[u8]) -> io::Result<usize> {
-        self.connection.writer().write(plain)
+        self.stream.encrypt(plain)
     }
 
     /// Nothing comes after what was said.
     pub(super) fn close(&mut self) {
         if !std::mem::replace(&mut self.closed, true) {
-            self.connection.send_close_notify();
+            self.stream.close();
         }
     }
 
@@ -151,17 +132,18 @@ impl Session {
 
     /// What is known of the peer and of the way to it, after the handshake.
     pub(super) fn facts(&self) -> TlsFacts {
-        let peer = self.connection.peer_certificates().and_then(<[_]>::first);
+        let peer = self.stream.state().peer_certificates().and_then(<[_]>::first);
         let peer = peer.and_then(|certificate| identity::parse(certificate));
         TlsFacts {
-            protocol: match self.connection.protocol_version() {
+            protocol: match self.stream.state().protocol_version() {
                 Some(rustls::ProtocolVersion::TLSv1_2) => "TLSv1.2",
                 Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
                 _ => "TLS",
             }
             .to_owned(),
             cipher: self
-                .connection
+                .stream
+                .state()
                 .negotiated_cipher_suite()
                 .and_then(|suite| suite.suite().as_str())
                 .unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 
-use rustls::Connection;
+use rustls::{CommonState, Connection};
 
 /// The longest record there is, with its header and what encryption adds.
 pub(crate) const RECORD_MAX: usize = (16 << 10) + 2_048 + 5;
@@ -52,6 +52,11 @@ impl Stream {
     /// Whether it is not known yet who the peer is: nothing may be said to it.
     pub(crate) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// What is known of the connection and of the peer.
+    pub(crate) fn state(&self) -> &CommonState {
+        &self.connection
     }
 
     pub(crate) fn wants_write(&self) -> bool {
