@@ -16,6 +16,7 @@
 
 mod check;
 pub mod connection;
+pub mod deprecation;
 pub mod describe;
 pub mod diff;
 pub mod framing;

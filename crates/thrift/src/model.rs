@@ -11,6 +11,7 @@
 
 mod convert;
 mod declare;
+mod deprecated;
 mod fields;
 mod files;
 mod meaning;

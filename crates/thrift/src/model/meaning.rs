@@ -61,6 +61,7 @@ pub(super) fn contract(
     if model.report.has_errors() {
         return None;
     }
+    model.check_deprecated();
     let (schema, constants, typedefs, places) = model.finish();
     Some(Contract {
         label: sources.file(units.first()?.source).label.clone(),

@@ -342,3 +342,38 @@ fn findings_are_limited() {
         ]
     );
 }
+
+#[test]
+fn what_uses_deprecated_things_is_told() {
+    check(
+        "enum Old { A } (deprecated = \"use New\")\n\
+         enum New { A }\n\
+         typedef New T (deprecated)\n\
+         typedef list<Old> Olds\n\
+         struct S { 1: Old a, 2: Old b (deprecated), 3: New c, 4: map<string, T> d }\n\
+         struct P { 1: Old a } (deprecated)\n\
+         struct Q { 1: Old a } (deprecated = \"false\")\n\
+         service Base { void ping(1: P p) } (deprecated)\n\
+         service V extends Base {\n\
+           P get(1: T t),\n\
+           P old(1: T t) (deprecated)\n\
+         }\n",
+        &[
+            "4:14: warning: `Old` is deprecated | 1:6 defined here",
+            "5:15: warning: `Old` is deprecated | 1:6 defined here",
+            "5:70: warning: `T` is deprecated | 3:13 defined here",
+            "7:15: warning: `Old` is deprecated | 1:6 defined here",
+            "9:19: warning: `Base` is deprecated | 8:9 defined here",
+            "10:1: warning: `P` is deprecated | 6:8 defined here",
+            "10:10: warning: `T` is deprecated | 3:13 defined here",
+        ],
+    );
+    let days = "service S {\n\
+                void a() (deprecated, trefoil.sunset = \"2027-02-29\")\n\
+                void b() (deprecated, trefoil.deprecated_since = \"2026-11-22\")\n\
+                }\n";
+    check(
+        days,
+        &["2:23: warning: trefoil.sunset: \"2027-02-29\" is not a day"],
+    );
+}
