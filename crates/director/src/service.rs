@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use trefoil_thrift::deprecation::Deprecation;
 
 use crate::{
-    contract::{CONTRACT_FILE, ServiceContract, SharedContract},
+    contract::{CONTRACT_FILE, MethodRef, ServiceContract, SharedContract},
     derived::derive,
     key::ServiceId,
     metadata::{Metadata, ServiceType},
@@ -91,6 +92,8 @@ pub struct Service {
     pub source: Source,
     /// What is unusual in its files.
     pub warnings: Vec<Problem>,
+    /// When its contract was published or written, in seconds since 1970, if that is known.
+    pub written_at: Option<u64>,
 }
 
 impl Service {
@@ -182,6 +185,7 @@ impl Service {
                 label: files.label.clone(),
                 source: files.source.clone(),
                 warnings: problems,
+                written_at: None,
             }),
             _ => Err(problems),
         }
@@ -191,6 +195,27 @@ impl Service {
     pub fn progress(&self) -> Option<&ProgressPattern> {
         let run = self.run.as_ref().and_then(|run| run.progress.as_ref());
         run.or(self.metadata.progress.as_ref())
+    }
+
+    /// What its contract says about a method that should no longer be used. Since when is known by the contract, or else
+    /// that it has been so as long as the contract is there.
+    pub fn deprecation(&self, method: MethodRef) -> Option<Deprecation> {
+        let contract = self.contract.as_ref()?;
+        let found = Deprecation::of_method(contract.schema(), contract.method(method))?;
+        Some(Deprecation {
+            since: found.since.or(self.written_at),
+            ..found
+        })
+    }
+
+    /// Its contract says of every service in it that it should no longer be used.
+    pub fn is_deprecated(&self) -> bool {
+        let Some(contract) = &self.contract else {
+            return false;
+        };
+        let mut services = contract.services().peekable();
+        services.peek().is_some()
+            && services.all(|(id, _)| Deprecation::of_service(contract.schema(), id).is_some())
     }
 
     /// The shape `Service` of the REST API, without what only the gateway knows (`state`, `workers`, `links`).
@@ -213,6 +238,7 @@ impl Service {
             "inputs": metadata.inputs,
             "outputs": metadata.outputs,
             "run": run,
+            "deprecated": self.is_deprecated(),
         })
     }
 }
@@ -270,6 +296,7 @@ mod tests {
         let expected = [
             "authors",
             "contact",
+            "deprecated",
             "description",
             "digest",
             "inputs",

@@ -19,6 +19,7 @@ use trefoil_director::{
 use trefoil_jobs::{RunnerKind, ServiceStatus};
 
 use crate::{
+    clock::wall_ms,
     engine_thread::{CallError, EngineHandle, PlatformEngine},
     store::StoreError,
 };
@@ -258,7 +259,8 @@ impl Services {
     ) -> Result<Published, ServiceError> {
         let dir = self.0.published.join(directory_name(wanted));
         let files = check(publication, &dir)?;
-        let service = Service::load_as(&files, Some(wanted)).map_err(ServiceError::Broken)?;
+        let mut service = Service::load_as(&files, Some(wanted)).map_err(ServiceError::Broken)?;
+        service.written_at = Some(wall_ms() / 1_000);
         if service.id != *wanted {
             return Err(ServiceError::Mismatch {
                 wanted: wanted.clone(),

@@ -7,6 +7,7 @@
 mod address;
 mod builtin;
 mod call;
+mod deprecated;
 mod forms;
 mod jobs;
 mod listen;

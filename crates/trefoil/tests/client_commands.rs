@@ -103,6 +103,29 @@ fn a_method_answers_at_once() {
 }
 
 #[test]
+fn a_deprecated_method_is_warned_of() {
+    let void = || {
+        let headers = [
+            ("deprecation", "@1735689600"),
+            ("sunset", "Sun, 22 Nov 2026 00:00:00 GMT"),
+        ];
+        let headers = headers.map(|(name, value)| (name, value.to_owned()));
+        vec![Reply::Bare(204, headers.into())]
+    };
+    let ran = run(void(), &["call", "a/b:1/old"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(
+        ran.stderr.lines().next(),
+        Some(
+            "warning: a/b:1/old is deprecated since 2025-01-01, and may be gone from \
+             Sun, 22 Nov 2026 00:00:00 GMT on"
+        )
+    );
+    let ran = run(void(), &["-q", "call", "a/b:1/old"]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""));
+}
+
+#[test]
 fn an_exception_of_a_method_is_a_failure_with_its_fields() {
     let body = json!({"type": "urn:trefoil:problem:exception", "title": "Exception", "status": 422,
         "detail": "it is empty", "exception": {"name": "Empty", "type": "urn:trefoil:exception:Stack.Empty",

@@ -404,6 +404,62 @@ fn methods_of_contracts_are_called() {
     assert!(ran.json().is_object());
 }
 
+/// A method that should no longer be used says so: in its contract, in lists, and in every answer.
+#[test]
+fn deprecated_methods_are_reported() {
+    let platform = Platform::start();
+    let text = "service S {\n  void old() (deprecated = \"use fresh\", trefoil.deprecated_since = \"2025-01-01\", \
+                trefoil.sunset = \"2026-11-22\")\n  void older() (deprecated)\n  void fresh()\n} \
+                (trefoil.key = \"test/s\", trefoil.version = \"1.0.0\")\n";
+    let dir = files(&[("s.thrift", text)]);
+    let trefoil = |args: &[&str]| run(dir.path(), Some(&platform.url), args);
+    trefoil(&["services", "publish", "s.thrift"]).expect(0);
+    let shown = trefoil(&["contract", "show", "test/s"]).expect(0).stdout;
+    assert!(
+        shown.contains("  void old() (deprecated: use fresh)\n"),
+        "{shown}"
+    );
+    let config = ureq::Agent::config_builder().http_status_as_error(false);
+    let agent: ureq::Agent = config.build().into();
+    let get = |path: &str| -> Value {
+        let mut answer = agent.get(format!("{}{path}", platform.url)).call().unwrap();
+        serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap()
+    };
+    let list = get("/v1/contracts?key=test/s");
+    assert_eq!(
+        list["items"][0]["services"][0]["deprecated"],
+        json!(["old", "older"])
+    );
+    assert_eq!(get("/v1/services/test/s")["deprecated"], false);
+
+    let headers = |method: &str| {
+        let url = format!("{}/v1/call/test/s/{method}", platform.url);
+        let call = agent.post(url).content_type("application/json");
+        let answer = call.send("{}").unwrap();
+        // Nobody provides it, which changes nothing.
+        assert_eq!(answer.status(), 503);
+        let header = |name: &str| {
+            let value = answer.headers().get(name)?;
+            Some(value.to_str().unwrap().to_owned())
+        };
+        ["deprecation", "sunset", "link"].map(header)
+    };
+    let link = "</v1/contracts/test/s:1.0.0>; rel=\"deprecation\"; type=\"application/json\"";
+    let expected = ["@1735689600", "Sun, 22 Nov 2026 00:00:00 GMT", link];
+    assert_eq!(headers("old"), expected.map(|it| Some(it.to_owned())));
+    assert_eq!(headers("fresh"), [None, None, None]);
+    // Since it was published.
+    let [since, sunset, _] = headers("older");
+    let since: i64 = since.unwrap()[1..].parse().unwrap();
+    assert!((jiff::Timestamp::now().as_second() - since).abs() < 600);
+    assert_eq!(sunset, None);
+    let metrics = agent.get(format!("{}/metrics", platform.url)).call();
+    let metrics = metrics.unwrap().body_mut().read_to_string().unwrap();
+    let counted =
+        "trefoil_thrift_deprecated_calls_total{service=\"test/s:1.0.0\",method=\"old\"} 1";
+    assert!(metrics.contains(counted), "{metrics}");
+}
+
 #[test]
 fn included_files_are_published_where_the_platform_finds_them() {
     let platform = Platform::start();

@@ -15,7 +15,7 @@ use trefoil_director::{
     CONTRACT_FILE, Catalog, Entry, ServiceId, SharedContract, near_names, required_version,
 };
 use trefoil_server::{Node, services::Publication};
-use trefoil_thrift::{describe, diff};
+use trefoil_thrift::{deprecation::Deprecation, describe, diff};
 
 use super::services::{find, found, put, take_files};
 use crate::{
@@ -339,7 +339,13 @@ fn item_json(entry: &Entry, contract: &SharedContract) -> Value {
                 .iter()
                 .map(|method| method.name.as_str())
                 .collect();
-            json!({ "name": service.name, "methods": methods })
+            let deprecated: Vec<&str> = service
+                .methods
+                .iter()
+                .filter(|method| Deprecation::of_method(contract.schema(), method).is_some())
+                .map(|method| method.name.as_str())
+                .collect();
+            json!({ "name": service.name, "methods": methods, "deprecated": deprecated })
         })
         .collect();
     let mut json = head_json(entry, contract);

@@ -284,7 +284,7 @@ async fn contracts_are_listed_compared_and_retired() {
     assert_eq!(items[0]["version"], "2.0.0");
     assert_eq!(
         items[0]["services"],
-        json!([{ "name": "Calculator", "methods": ["add"] }])
+        json!([{ "name": "Calculator", "methods": ["add"], "deprecated": [] }])
     );
     let page = api
         .get("/v1/contracts?key=test/a&limit=1")

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
+    time::UNIX_EPOCH,
 };
 
 use trefoil_director::{CONTRACT_FILE, Problem, Service, ServiceFiles, Source, digest_of_files};
@@ -131,7 +132,17 @@ fn load(
         Source::Published { dir } => super::publish::id_of(dir),
         Source::Directory { .. } | Source::Builtin => None,
     };
-    Ok(Service::load_as(&files, id.as_ref()))
+    let service = Service::load_as(&files, id.as_ref());
+    Ok(service.map(|service| Service {
+        written_at: written_at(&dir.join(CONTRACT_FILE)),
+        ..service
+    }))
+}
+
+/// When a file was written, in seconds since 1970.
+fn written_at(path: &Path) -> Option<u64> {
+    let time = fs::metadata(path).ok()?.modified().ok()?;
+    Some(time.duration_since(UNIX_EPOCH).ok()?.as_secs())
 }
 
 /// The contract and all files that it may include, if there is one.

@@ -68,6 +68,7 @@ pub(super) fn meta_target(
         method: found,
         provider: Provider::Builtin(builtin),
         is_idempotent: true,
+        deprecated: None,
     })
 }
 

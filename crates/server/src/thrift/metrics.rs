@@ -1,9 +1,19 @@
 //! What the endpoint counts.
 
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge},
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
+
+/// A method of a service version. Contracts name them, so their number is bounded.
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct MethodLabels {
+    /// `key:version`.
+    pub service: String,
+    /// The method.
+    pub method: String,
+}
 
 /// Counters of the endpoint. Clones count together.
 #[derive(Debug, Clone, Default)]
@@ -16,6 +26,8 @@ pub struct ThriftMetrics {
     pub retries: Counter,
     /// Input that was no request.
     pub violations: Counter,
+    /// Calls of methods that should no longer be used.
+    pub deprecated: Family<MethodLabels, Counter>,
     /// Connections of callers.
     pub connections: Gauge,
 }
@@ -44,6 +56,11 @@ impl ThriftMetrics {
         for (name, help, counter) in counters {
             registry.register(name, help, counter.clone());
         }
+        registry.register(
+            "thrift_deprecated_calls",
+            "Calls of methods that should no longer be used",
+            self.deprecated.clone(),
+        );
         let connections = self.connections.clone();
         registry.register("thrift_connections", "Connections of callers", connections);
     }

@@ -11,12 +11,15 @@ use trefoil_director::{
 };
 use trefoil_thrift::{
     ApplicationError, ApplicationErrorKind,
+    deprecation::Deprecation,
     schema::{Method, StructId},
 };
 
 use super::{
     builtin::{Builtin, meta_target},
+    deprecated::Deprecated,
     jobs::JobMethod,
+    metrics::MethodLabels,
 };
 
 /// Services that an error lists.
@@ -35,6 +38,8 @@ pub struct Target {
     pub(super) provider: Provider,
     /// It may be tried again when it is not known whether it was done (`trefoil.idempotent`, `trefoil.safe`).
     pub(super) is_idempotent: bool,
+    /// It should no longer be used.
+    pub(super) deprecated: Option<Arc<Deprecated>>,
 }
 
 /// Who answers calls of a service.
@@ -53,6 +58,12 @@ impl Target {
     #[must_use]
     pub fn method(&self) -> &Method {
         self.contract.method(self.method)
+    }
+
+    /// What the contract says if the method should no longer be used.
+    #[must_use]
+    pub fn deprecation(&self) -> Option<&Deprecation> {
+        self.deprecated.as_ref().map(|deprecated| &deprecated.said)
     }
 
     pub(super) fn arguments(&self) -> StructId {
@@ -112,13 +123,22 @@ impl Routes {
             let is_builtin = entry.service.source == Source::Builtin;
             for (service_id, service) in contract.services() {
                 for (index, method) in service.methods.iter().enumerate() {
+                    let place = MethodRef {
+                        service: service_id,
+                        index: index as u32,
+                    };
+                    let deprecated = entry.service.deprecation(place).map(|said| {
+                        let labels = MethodLabels {
+                            service: id.to_string(),
+                            method: method.name.clone(),
+                        };
+                        Arc::new(Deprecated::new(said, labels))
+                    });
                     let target = Arc::new(Target {
                         service: id.clone(),
                         contract: Arc::clone(contract),
-                        method: MethodRef {
-                            service: service_id,
-                            index: index as u32,
-                        },
+                        method: place,
+                        deprecated,
                         provider: match JobMethod::of(&method.name) {
                             Some(method) if contract.is_derived() => Provider::Jobs(method),
                             _ if is_builtin => Provider::Builtin(Builtin::Echo),

@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::cli::CallArgs;
@@ -16,27 +17,32 @@ use crate::command::jobs::{submit, wait};
 use crate::command::{read_text, text_of};
 use crate::failure::Failure;
 use crate::inputs::{insert_new, parse_assignment, split_assignment};
-use crate::output::Ui;
+use crate::output::{Style, Ui, one_line};
 use crate::target::Target;
 
 /// Runs `trefoil call`.
 pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<ExitCode> {
     let inputs = inputs(ui, client, &args)?;
     let inputs = Value::Object(inputs);
-    let answer = match send(client, &args, &args.target, &inputs) {
+    let mut target = args.target.clone();
+    let answer = match send(client, &args, &target, &inputs) {
         // `a/b/step` may be the service `a/b/step`, or `step` of the service `a/b`.
-        Err(error) if is_unknown_service(&error) => match args.target.other() {
-            Some(other) => send(client, &args, &other, &inputs).map_err(|second| {
-                if is_unknown_service(&second) {
-                    error
-                } else {
-                    second
-                }
-            })?,
+        Err(error) if is_unknown_service(&error) => match target.other() {
+            Some(other) => {
+                target = other;
+                send(client, &args, &target, &inputs).map_err(|second| {
+                    if is_unknown_service(&second) {
+                        error
+                    } else {
+                        second
+                    }
+                })?
+            }
             None => return Err(error.into()),
         },
         answer => answer?,
     };
+    warn_of_deprecation(ui, &target, &answer);
     let status = answer.status();
     let job = match answer.json_if_any()? {
         Some(job) if status == 202 => job,
@@ -61,6 +67,28 @@ pub(crate) fn run(ui: &Ui, client: &Client, args: CallArgs) -> anyhow::Result<Ex
     let outputs = wait::outputs(client, &id, false, None)?;
     ui.document(&outputs)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The platform says that the method should no longer be used.
+fn warn_of_deprecation(ui: &Ui, target: &Target, answer: &Answer) {
+    let Some(since) = answer.header("deprecation") else {
+        return;
+    };
+    let day = |seconds: i64| Some(Timestamp::from_second(seconds).ok()?.strftime("%Y-%m-%d"));
+    let since = since.strip_prefix('@').and_then(|it| it.parse().ok());
+    let since = since.filter(|seconds| *seconds > 0).and_then(day);
+    let since = since.map_or_else(String::new, |day| format!(" since {day}"));
+    let end = answer.header("sunset").map_or_else(String::new, |end| {
+        format!(", and may be gone from {} on", one_line(end))
+    });
+    let word = ui.styled_err("warning:", Style::Yellow);
+    let (service, method) = (&target.service, &target.method);
+    ui.note(&format!(
+        "{word} {service}/{method} is deprecated{since}{end}"
+    ));
+    ui.note(&format!(
+        "hint: `trefoil contract show {service}` says what to use instead"
+    ));
 }
 
 fn send(

@@ -22,7 +22,7 @@ use trefoil_thrift::{
     schema::{Field, Struct, Type},
 };
 
-use super::{DEADLINE_MS_MAX, TREFOIL_SERVICE, deadline_spent, whole_header};
+use super::{DEADLINE_MS_MAX, TREFOIL_SERVICE, deadline_spent, deprecated, whole_header};
 use crate::{
     error::{Code, Location, Problem},
     extract::{BodyHead, Prefer, Query},
@@ -44,6 +44,24 @@ pub(super) async fn call(
     let target = thrift
         .target(service, method)
         .map_err(|error| unknown_method(&error))?;
+    let answered = call_target(node, thrift, &target, headers, query, body).await;
+    let mut response = answered.unwrap_or_else(Problem::into_response);
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(target.service.to_string()) {
+        headers.insert(TREFOIL_SERVICE, value);
+    }
+    deprecated::warn(headers, &target);
+    Ok(response)
+}
+
+async fn call_target(
+    node: &Node,
+    thrift: &Thrift,
+    target: &Arc<Target>,
+    headers: &HeaderMap,
+    query: Query,
+    body: Body,
+) -> Result<Response, Problem> {
     let head = BodyHead::check(headers, &[("application/json", node.config.json_max)])?;
     query.none()?;
     let deadline = whole_header(headers, "Deadline-Ms", 0..=DEADLINE_MS_MAX)?;
@@ -53,20 +71,16 @@ pub(super) async fn call(
     let prefer = Prefer::of(headers);
     let text = head.read(body).await?;
     let call = Call {
-        target: Arc::clone(&target),
+        target: Arc::clone(target),
         protocol: Protocol::Binary,
-        arguments: arguments(thrift, &target, &text, prefer.strict)?,
+        arguments: arguments(thrift, target, &text, prefer.strict)?,
         timeout: deadline.map(|ms| Duration::from_millis(ms.unsigned_abs())),
     };
     let reply = thrift.call(call).await.map_err(|error| failed(&error))?;
-    let mut response = match reply {
-        None => StatusCode::ACCEPTED.into_response(),
-        Some(reply) => answer(thrift, &target, &reply)?,
-    };
-    if let Ok(value) = HeaderValue::try_from(target.service.to_string()) {
-        response.headers_mut().insert(TREFOIL_SERVICE, value);
+    match reply {
+        None => Ok(StatusCode::ACCEPTED.into_response()),
+        Some(reply) => answer(thrift, target, &reply),
     }
-    Ok(response)
 }
 
 /// The arguments as their struct. No body at all stands for no arguments.

@@ -14,6 +14,7 @@ use super::{
     super::{
         builtin,
         call::{Answer, Call, CallFailure, LocalCall, Reply},
+        deprecated::Deprecated,
         forms,
         routes::{Provider, Target},
     },
@@ -226,6 +227,9 @@ impl Reactor {
 
     fn begin(&mut self, call: CallSlot) {
         self.shared.metrics.calls.inc();
+        if let Some(deprecated) = call.target.deprecated.clone() {
+            self.note_deprecated(&deprecated, &call);
+        }
         let group = call.group;
         let at = self.calls.slots.insert(call);
         if self.next_tick == u64::MAX {
@@ -250,6 +254,22 @@ impl Reactor {
                 let reason = error.to_string();
                 self.fail(at, CallFailure::NoProvider { service, reason });
             }
+        }
+    }
+
+    /// A method is called that should no longer be.
+    #[cold]
+    fn note_deprecated(&mut self, deprecated: &Deprecated, call: &CallSlot) {
+        let counters = &self.shared.metrics.deprecated;
+        counters.get_or_create(&deprecated.labels).inc();
+        let peer = match call.origin {
+            Origin::Peer { at, .. } => self.peers.get(at),
+            Origin::Local(_) | Origin::Nobody => None,
+        };
+        match peer {
+            Some(peer) => deprecated.note(&call.target, &peer.socket.address, self.now),
+            // One-way calls too: who made them is not kept.
+            None => deprecated.note(&call.target, &"HTTP, or one-way", self.now),
         }
     }
 

@@ -29,7 +29,11 @@ pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
             true => parent,
             false => format!(" extends {parent}"),
         };
-        heading(ui, &format!("service {}{parent}", text_of(service, "name")))?;
+        let name = text_of(service, "name");
+        heading(
+            ui,
+            &format!("service {name}{parent}{}", deprecated(service)),
+        )?;
         doc(ui, service, 2)?;
         for method in list(service, "methods") {
             ui.line(&format!("  {}", one_line(&signature(method))))?;
@@ -40,7 +44,12 @@ pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
         ui.line("")?;
         heading(
             ui,
-            &format!("{} {}", text_of(item, "kind"), text_of(item, "name")),
+            &format!(
+                "{} {}{}",
+                text_of(item, "kind"),
+                text_of(item, "name"),
+                deprecated(item)
+            ),
         )?;
         doc(ui, item, 2)?;
         for shown in list(item, "fields") {
@@ -64,7 +73,8 @@ pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
                 None => String::new(),
             };
             let (ty, name) = (text_of(item, "type"), text_of(item, "name"));
-            ui.line(&one_line(&format!("{word} {ty} {name}{value}")))?;
+            let line = format!("{word} {ty} {name}{value}{}", deprecated(item));
+            ui.line(&one_line(&line))?;
         }
     }
     for warning in list(json, "warnings") {
@@ -141,7 +151,8 @@ fn deprecated(item: &Value) -> String {
     match item["annotations"].get("deprecated") {
         None => String::new(),
         Some(why) => match words(why).as_str() {
-            "1" | "" => " (deprecated)".to_owned(),
+            "false" => String::new(),
+            "1" | "true" | "" => " (deprecated)".to_owned(),
             why => format!(" (deprecated: {})", one_line(why)),
         },
     }
