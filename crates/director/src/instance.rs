@@ -87,6 +87,10 @@ pub enum ThriftTransport {
     Header,
     /// `THttpServer` and the like: a POST for each call.
     Http,
+    /// `TZlibTransport`: nothing, and all that is sent is one compressed stream.
+    Zlib,
+    /// `TWebSocketServer` and the like: messages of WebSocket.
+    WebSocket,
 }
 
 /// How values are written for a Thrift provider.
@@ -134,7 +138,7 @@ pub struct ThriftTls {
 pub struct NewInstance {
     /// Service version and name.
     pub id: InstanceId,
-    /// A [`Place`](crate::Place): `host:port`, `unix:` and a path, or `http://host:port/path`.
+    /// A [`Place`](crate::Place): `host:port`, `unix:` and a path, or `http://host:port/path` and the like.
     pub address: String,
     /// How to speak to it.
     pub thrift: ThriftProvider,

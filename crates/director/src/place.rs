@@ -4,6 +4,13 @@ use std::path::Path;
 
 /// The longest address: a path of a socket has 108 bytes, a host name 253.
 const ADDRESS_MAX: usize = 300;
+/// What addresses on the web begin with, whether that is within TLS, and whether it is WebSocket.
+const SCHEMES: [(&str, bool, bool); 4] = [
+    ("http://", false, false),
+    ("https://", true, false),
+    ("ws://", false, true),
+    ("wss://", true, true),
+];
 
 /// The address of an instance, in its parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,14 +19,16 @@ pub enum Place<'a> {
     Network(&'a str),
     /// `unix:/path`: a socket of this machine.
     Unix(&'a Path),
-    /// `http://host:port/path`, or `https://…`: each call is a POST.
-    Http {
+    /// `http://host:port/path`, where each call is a POST, or `ws://…`; `https://…` and `wss://…` within TLS.
+    Web {
         /// `host:port`.
         authority: &'a str,
         /// What calls are sent to, from the slash on.
         path: &'a str,
-        /// Whether it is `https`.
+        /// Whether it is `https` or `wss`.
         is_tls: bool,
+        /// Whether it is `ws` or `wss`.
+        is_websocket: bool,
     },
 }
 
@@ -37,7 +46,7 @@ impl<'a> Place<'a> {
         if let Some(path) = address.strip_prefix("unix:") {
             return path.starts_with('/').then(|| Self::Unix(Path::new(path)));
         }
-        for (scheme, is_tls) in [("http://", false), ("https://", true)] {
+        for (scheme, is_tls, is_websocket) in SCHEMES {
             let Some(rest) = address.strip_prefix(scheme) else {
                 continue;
             };
@@ -46,10 +55,11 @@ impl<'a> Place<'a> {
                 None => (rest, "/"),
             };
             let is_good = is_authority(authority) && !path.contains('#');
-            return is_good.then_some(Self::Http {
+            return is_good.then_some(Self::Web {
                 authority,
                 path,
                 is_tls,
+                is_websocket,
             });
         }
         is_authority(address).then_some(Self::Network(address))
@@ -59,7 +69,7 @@ impl<'a> Place<'a> {
     #[must_use]
     pub fn authority(&self) -> Option<&'a str> {
         match self {
-            Self::Network(authority) | Self::Http { authority, .. } => Some(authority),
+            Self::Network(authority) | Self::Web { authority, .. } => Some(authority),
             Self::Unix(_) => None,
         }
     }
@@ -100,6 +110,8 @@ mod tests {
             "unix:/run/x",
             "http://a:1",
             "https://[::1]:443/x?y=z",
+            "ws://a:1",
+            "wss://a:1/x",
         ] {
             assert!(Place::parse(good).is_some(), "{good}");
         }
@@ -121,6 +133,8 @@ mod tests {
             "http://a:1/x#y",
             "http://a:1/ HTTP/1.1\r\nx: y",
             "ftp://a:1/",
+            "ws://a",
+            "ws://a:1/x y",
         ] {
             assert_eq!(Place::parse(bad), None, "{bad}");
         }
@@ -133,12 +147,20 @@ mod tests {
     #[test]
     fn parts() {
         let place = Place::parse("https://[::1]:443/x?y").unwrap();
-        let expected = Place::Http {
+        let expected = Place::Web {
             authority: "[::1]:443",
             path: "/x?y",
             is_tls: true,
+            is_websocket: false,
         };
         assert_eq!(place, expected);
+        let socket = Place::Web {
+            authority: "a:1",
+            path: "/",
+            is_tls: false,
+            is_websocket: true,
+        };
+        assert_eq!(Place::parse("ws://a:1"), Some(socket));
         assert_eq!(place.host(), Some("::1"));
         assert_eq!(Place::parse("a:1").unwrap().host(), Some("a"));
         let unix = Place::parse("unix:/a/b").unwrap();

@@ -21,6 +21,8 @@ mod reactor;
 mod routes;
 #[cfg(test)]
 mod tests;
+mod web;
+mod websocket;
 
 use std::{
     collections::HashMap,
@@ -135,8 +137,8 @@ impl std::fmt::Debug for Thrift {
 struct Way {
     address: Address,
     tls: Option<TlsWay>,
-    /// Calls are POST requests.
-    post: Option<post::Target>,
+    /// Calls are within HTTP or WebSocket.
+    web: Option<web::Target>,
     dialect: Dialect,
     multiplex: Option<String>,
     is_pipelined: bool,

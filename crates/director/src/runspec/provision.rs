@@ -20,11 +20,13 @@ const PROCESSES_MAX: u32 = 1_000;
 /// The heaviest weight, and one over the lightest.
 const WEIGHT_MAX: f64 = 1_000.0;
 
-const TRANSPORTS: [(&str, ThriftTransport); 4] = [
+const TRANSPORTS: [(&str, ThriftTransport); 6] = [
     ("framed", ThriftTransport::Framed),
     ("buffered", ThriftTransport::Buffered),
     ("header", ThriftTransport::Header),
     ("http", ThriftTransport::Http),
+    ("zlib", ThriftTransport::Zlib),
+    ("websocket", ThriftTransport::WebSocket),
 ];
 const PROTOCOLS: [(&str, ThriftProtocol); 3] = [
     ("binary", ThriftProtocol::Binary),
@@ -77,7 +79,7 @@ fn read_instance(
     let address = table.required("address", report).and_then(|value| {
         let address = table.text(value, "address", report)?;
         if Place::parse(address).is_none() {
-            let reason = "expected host:port, unix: and an absolute path, or http://host:port/path";
+            let reason = "expected host:port, unix: and an absolute path, or http://host:port/path (https, ws, wss)";
             table.error(value.span(), "address", reason, report);
             return None;
         }

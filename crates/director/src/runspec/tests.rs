@@ -438,7 +438,7 @@ mod provision {
             (
                 "[[instances]]\nname = \"a\"\naddress = \"a:1\"\n[[instances]]\nname = \"a\"\naddress = \"a\"\n",
                 "f:5:8: instances[1].name: `a` is the name of another instance\n\
-                 f:6:11: instances[1].address: expected host:port, unix: and an absolute path, or http://host:port/path",
+                 f:6:11: instances[1].address: expected host:port, unix: and an absolute path, or http://host:port/path (https, ws, wss)",
             ),
             (
                 "[[instances]]\nname = \"a b\"\naddress = 7\nweigth = 1\n",
@@ -454,7 +454,7 @@ mod provision {
             (
                 "[provider]\ncommand = [\"x\"]\ntransport = \"frame\"\nprotocol = 1\nweight = 0\nslots = 0\n",
                 "f:2:11: provider.command: does not say where `{port}` goes: the platform chooses the port\n\
-                 f:3:13: provider.transport: expected one of framed, buffered, header, http (did you mean `framed`?)\n\
+                 f:3:13: provider.transport: expected one of framed, buffered, header, http, zlib, websocket (did you mean `framed`?)\n\
                  f:4:12: provider.protocol: expected one of binary, compact, json\n\
                  f:6:9: provider.slots: expected a whole number from 1\n\
                  f:5:10: provider.weight: must be 0.001 to 1000",

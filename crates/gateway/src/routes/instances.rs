@@ -189,7 +189,7 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
             Some(_) => members.wrong(
                 "address",
                 "address",
-                "must be host:port, unix:/path or http://host:port/path",
+                "must be host:port, unix:/path or http://host:port/path (https, ws, wss)",
             ),
             None => members.wrong("address", "required", "is required: host:port"),
         }
@@ -217,8 +217,10 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
             Some("buffered") => Some(ThriftTransport::Buffered),
             Some("header") => Some(ThriftTransport::Header),
             Some("http") => Some(ThriftTransport::Http),
+            Some("zlib") => Some(ThriftTransport::Zlib),
+            Some("websocket") => Some(ThriftTransport::WebSocket),
             Some(_) => {
-                let detail = "must be framed, buffered, header or http";
+                let detail = "must be framed, buffered, header, http, zlib or websocket";
                 members.wrong("transport", "enum", detail);
                 None
             }

@@ -4,19 +4,12 @@
 
 use std::collections::VecDeque;
 
+use super::web::{Target, Unusable};
+
 /// The longest head of a response.
 const HEAD_MAX: usize = 16 << 10;
 /// The longest line that says how long a chunk is, and the longest trailer.
 const LINE_MAX: usize = 4 << 10;
-
-/// Where calls are sent to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Target {
-    /// `host:port`.
-    pub(super) authority: String,
-    /// From the slash on.
-    pub(super) path: String,
-}
 
 /// A connection to a server of HTTP.
 #[derive(Debug)]
@@ -47,20 +40,6 @@ enum State {
     Rest,
 }
 
-/// A response that is of no use.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unusable {
-    /// It is not HTTP, or not as it should be.
-    #[error("its response is not HTTP/1: {0}")]
-    Malformed(&'static str),
-    /// The server does not do it.
-    #[error("it answers with HTTP status {0}")]
-    Status(u16),
-    /// The server says nothing of what came of a call.
-    #[error("its response is empty")]
-    Empty,
-}
-
 impl Post {
     pub(super) fn new(target: Target) -> Self {
         Self {
@@ -73,7 +52,7 @@ impl Post {
     }
 
     /// Whether the connection ends with the responses that are under way.
-    pub(super) fn is_last(&self) -> bool {
+    pub(super) const fn is_last(&self) -> bool {
         self.is_last
     }
 
@@ -84,7 +63,9 @@ impl Post {
 
     /// Writes a request with a message in it.
     pub(super) fn request(&mut self, message: &[u8], is_oneway: bool, into: &mut Vec<u8>) {
-        let Target { authority, path } = &self.target;
+        let Target {
+            authority, path, ..
+        } = &self.target;
         let size = message.len();
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/x-thrift\r\nAccept: application/x-thrift\r\nContent-Length: {size}\r\n\r\n"
@@ -247,7 +228,7 @@ impl Post {
 }
 
 /// How long a head is, with the empty line behind it.
-fn end_of_head(input: &[u8]) -> Result<Option<usize>, Unusable> {
+pub(super) fn end_of_head(input: &[u8]) -> Result<Option<usize>, Unusable> {
     let within = &input[..input.len().min(HEAD_MAX)];
     let mut from = 0;
     while let Some(at) = within[from..].iter().position(|byte| *byte == b'\n') {

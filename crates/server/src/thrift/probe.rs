@@ -21,7 +21,7 @@ use trefoil_thrift::{
     framing::{Dialect, Protocol, Transport},
 };
 
-use super::{Shared, TlsWay, Way, address::Address, post};
+use super::{Shared, TlsWay, Way, address::Address, web};
 use crate::tls::Authorities;
 use wire::Wire;
 
@@ -110,10 +110,10 @@ async fn find(
     let text = &instance.address;
     let place = Place::parse(text).ok_or_else(|| format!("its address `{text}` is none"))?;
     let tls = tls(instance, place, authorities)?;
-    let post = post(instance, place);
+    let web = web(instance, place);
     let addresses: Vec<Address> = match place {
         Place::Unix(path) => vec![Address::Unix(path.to_owned())],
-        Place::Network(authority) | Place::Http { authority, .. } => {
+        Place::Network(authority) | Place::Web { authority, .. } => {
             tokio::net::lookup_host(authority)
                 .await
                 .map_err(|error| format!("its address `{text}` is unknown: {error}"))?
@@ -123,11 +123,11 @@ async fn find(
     };
     let mut last = format!("its address `{text}` has no numbers");
     for address in addresses {
-        for dialect in dialects(instance, post.is_some(), known) {
+        for dialect in dialects(instance, web.is_some(), known) {
             let way = Way {
                 address: address.clone(),
                 tls: tls.clone(),
-                post: post.clone(),
+                web: web.clone(),
                 dialect,
                 multiplex: instance.thrift.multiplex.clone(),
                 is_pipelined: instance.thrift.is_pipelined,
@@ -152,9 +152,9 @@ fn tls(
     place: Place<'_>,
     authorities: &Authorities,
 ) -> Result<Option<TlsWay>, String> {
-    let is_https = matches!(place, Place::Http { is_tls: true, .. });
+    let is_secure = matches!(place, Place::Web { is_tls: true, .. });
     let said = instance.thrift.tls.clone();
-    let Some(tls) = said.or_else(|| is_https.then(ThriftTls::default)) else {
+    let Some(tls) = said.or_else(|| is_secure.then(ThriftTls::default)) else {
         return Ok(None);
     };
     let config = authorities.config(tls.ca.as_deref().map(Path::new));
@@ -166,32 +166,44 @@ fn tls(
     Ok(Some(TlsWay { config, name }))
 }
 
-/// Where calls are sent to, if it speaks HTTP.
-fn post(instance: &NewInstance, place: Place<'_>) -> Option<post::Target> {
-    let path = match place {
-        Place::Http { path, .. } => path,
-        _ if instance.thrift.transport == Some(ThriftTransport::Http) => "/",
+/// Where calls are sent to, if it speaks HTTP or WebSocket.
+fn web(instance: &NewInstance, place: Place<'_>) -> Option<web::Target> {
+    let (path, is_websocket) = match (place, instance.thrift.transport) {
+        (
+            Place::Web {
+                path, is_websocket, ..
+            },
+            _,
+        ) => (path, is_websocket),
+        (_, Some(ThriftTransport::Http)) => ("/", false),
+        (_, Some(ThriftTransport::WebSocket)) => ("/", true),
         _ => return None,
     };
-    Some(post::Target {
+    Some(web::Target {
         authority: place.authority().unwrap_or("localhost").to_owned(),
         path: path.to_owned(),
+        kind: match is_websocket {
+            true => web::Kind::WebSocket,
+            false => web::Kind::Post,
+        },
     })
 }
 
 /// The dialects to be tried: the one that is said, the one that was found before, or all that are usual.
-fn dialects(instance: &NewInstance, is_http: bool, known: Option<Dialect>) -> Vec<Dialect> {
-    let transport = instance.thrift.transport.map(|transport| match transport {
+fn dialects(instance: &NewInstance, is_web: bool, known: Option<Dialect>) -> Vec<Dialect> {
+    let said = instance.thrift.transport;
+    let transport = said.filter(|_| !is_web).map(|transport| match transport {
         ThriftTransport::Framed => Transport::Framed,
-        // A body of HTTP is a message as it is.
-        ThriftTransport::Buffered | ThriftTransport::Http => Transport::Buffered,
         ThriftTransport::Header => Transport::Header,
+        ThriftTransport::Buffered
+        | ThriftTransport::Zlib
+        | ThriftTransport::Http
+        | ThriftTransport::WebSocket => Transport::Buffered,
     });
-    let transport = if is_http {
-        Some(Transport::Buffered)
-    } else {
-        transport
-    };
+    // A body of HTTP is a message as it is.
+    let transport = transport.or_else(|| is_web.then_some(Transport::Buffered));
+    // It is not tried, but only spoken where it is said: few do.
+    let is_zlib = !is_web && said == Some(ThriftTransport::Zlib);
     let protocol = instance.thrift.protocol.map(|protocol| match protocol {
         ThriftProtocol::Binary => Protocol::Binary,
         ThriftProtocol::Compact => Protocol::Compact,
@@ -200,11 +212,13 @@ fn dialects(instance: &NewInstance, is_http: bool, known: Option<Dialect>) -> Ve
     let fits = |dialect: &Dialect| {
         transport.is_none_or(|wanted| wanted == dialect.transport)
             && protocol.is_none_or(|wanted| wanted == dialect.protocol)
+            && dialect.is_zlib == is_zlib
     };
+    let with_zlib = |dialect: Dialect| Dialect { is_zlib, ..dialect };
     if let (Some(transport), Some(protocol)) = (transport, protocol) {
-        return vec![Dialect::new(transport, protocol)];
+        return vec![with_zlib(Dialect::new(transport, protocol))];
     }
-    let rest = Dialect::PROBES.into_iter().filter(fits);
+    let rest = Dialect::PROBES.into_iter().map(with_zlib).filter(fits);
     let rest = rest.filter(|dialect| Some(*dialect) != known);
     known.into_iter().filter(fits).chain(rest).collect()
 }
@@ -228,7 +242,7 @@ async fn ask(
     let mut wire = Wire::connect(address, way.tls.as_ref())
         .await
         .map_err(|error| Failed::Unreachable(format!("{address}: {error}")))?;
-    let is_transport_sure = instance.thrift.transport.is_some() || way.post.is_some();
+    let is_transport_sure = instance.thrift.transport.is_some() || way.web.is_some();
     let is_sure = is_transport_sure && instance.thrift.protocol.is_some();
     let patience = if is_sure {
         Duration::from_secs(60)
@@ -252,24 +266,29 @@ async fn talk(wire: &mut Wire, way: &Way, limits: trefoil_thrift::Limits) -> Res
         .call_raw(1, METHOD, false, &[], nothing)
         .map_err(|error| error.to_string())?;
     let mut output = Vec::new();
-    client.take_output(&mut output);
-    let mut post = way.post.clone().map(post::Post::new);
-    if let Some(post) = &mut post {
-        let message = std::mem::take(&mut output);
-        post.request(&message, false, &mut output);
+    let web = way.web.clone();
+    let mut web = web.map(|to| web::Web::begin(to, way.dialect.protocol, &mut output));
+    match &mut web {
+        None => client.take_output(&mut output),
+        Some(web) => {
+            let mut message = Vec::new();
+            client.take_output(&mut message);
+            web.send(&message, false, &mut output);
+        }
     }
     let text = |error: std::io::Error| error.to_string();
-    wire.send(&output).await.map_err(text)?;
     let (mut input, mut body) = (Vec::new(), Vec::new());
     loop {
+        wire.send(&output).await.map_err(text)?;
+        output.clear();
         if !wire.receive(&mut input).await.map_err(text)? {
             return Err("it closed the connection without an answer".to_owned());
         }
-        match &mut post {
+        match &mut web {
             None => body.append(&mut input),
-            Some(post) => {
+            Some(web) => {
                 let mut rest = &input[..];
-                post.handle(&mut rest, &mut body)
+                web.handle(&mut rest, &mut body, &mut output)
                     .map_err(|error| error.to_string())?;
                 let taken = input.len() - rest.len();
                 input.drain(..taken);
@@ -279,6 +298,9 @@ async fn talk(wire: &mut Wire, way: &Way, limits: trefoil_thrift::Limits) -> Res
         match client.poll_reply(&mut rest) {
             Some(ClientEvent::Reply(_)) => return Ok(()),
             Some(ClientEvent::Broken(broken)) => return Err(broken.error.to_string()),
+            None if web.as_ref().is_some_and(web::Web::has_ended) => {
+                return Err("it closed the WebSocket without an answer".to_owned());
+            }
             None => {
                 let taken = body.len() - rest.len();
                 body.drain(..taken);

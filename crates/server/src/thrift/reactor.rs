@@ -8,10 +8,10 @@ mod calls;
 mod jobs;
 mod links;
 mod peers;
-mod posts;
 mod slab;
 mod socket;
 mod stream;
+mod web;
 
 use std::{
     collections::VecDeque,

@@ -22,6 +22,7 @@ use super::*;
 mod providers;
 mod tls;
 mod unix;
+mod websocket;
 
 const CONTRACT: &str = r#"
 exception Refused { 1: required string why }

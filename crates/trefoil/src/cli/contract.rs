@@ -92,10 +92,10 @@ pub(crate) struct RegisterArgs {
     pub(crate) service: String,
     /// Name of the instance, unique within the version
     pub(crate) name: String,
-    /// Where it listens
-    #[arg(value_name = "HOST:PORT")]
+    /// Where it listens: HOST:PORT, unix:/PATH, or http://HOST:PORT/PATH (https, ws, wss)
+    #[arg(value_name = "ADDRESS")]
     pub(crate) address: String,
-    /// framed, buffered or header (default: found out)
+    /// framed, buffered, header, http, zlib or websocket (default: framed, buffered and header are found out)
     #[arg(long)]
     pub(crate) transport: Option<String>,
     /// binary, compact or json (default: found out)

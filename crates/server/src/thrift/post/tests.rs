@@ -4,6 +4,7 @@ fn post(calls: &[bool]) -> Post {
     let target = Target {
         authority: "h:1".to_owned(),
         path: "/x".to_owned(),
+        kind: crate::thrift::web::Kind::Post,
     };
     let mut post = Post::new(target);
     for is_oneway in calls {

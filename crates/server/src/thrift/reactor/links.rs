@@ -9,7 +9,7 @@ use trefoil_thrift::{
 };
 
 use super::{
-    super::{call::CallFailure, forms, post::Post},
+    super::{call::CallFailure, forms, web::Web},
     Reactor,
     calls::DEADLINE_HEADER,
     link_token,
@@ -24,16 +24,27 @@ pub(super) struct Link {
     /// Tells it from one that had its place before.
     stamp: u32,
     pub(super) client: Client,
-    /// Messages are within requests and responses of HTTP.
-    pub(super) post: Option<Box<Post>>,
-    /// What came in responses and is not understood yet.
+    /// Messages are within requests and responses of HTTP, or frames of WebSocket.
+    pub(super) web: Option<Box<Web>>,
+    /// What came in those and is not understood yet.
     pub(super) body: Vec<u8>,
     pub(super) rest: Vec<u8>,
     pub(super) is_connecting: bool,
-    /// Until when it may connect, or, if nothing waits on it, is kept.
+    /// Until when it has to be there: connected, and handshakes of TLS and WebSocket at their end.
+    opens_by: u64,
+    /// Until when it is kept, if nothing waits on it.
     until: u64,
     pub(super) is_ready: bool,
     pub(super) is_dirty: bool,
+}
+
+impl Link {
+    /// Whether nothing can have been said on it yet.
+    fn is_opening(&self) -> bool {
+        self.is_connecting
+            || self.socket.is_handshaking()
+            || self.web.as_ref().is_some_and(|web| web.is_opening())
+    }
 }
 
 /// The connections to an instance.
@@ -89,18 +100,22 @@ impl Reactor {
         socket
             .register(self.poll.registry(), link_token(at))
             .map_err(|error| error.to_string())?;
-        let limits = self.shared.config.limits;
+        let web = way.web.clone();
+        let web = web.map(|to| Box::new(Web::begin(to, way.dialect.protocol, &mut socket.output)));
+        let config = &self.shared.config;
+        let limits = config.limits;
         let window = if way.is_pipelined { way.window } else { 1 };
         self.links.insert(Link {
             socket,
             instance,
             stamp: self.shared.next_stamp(),
             client: Client::new(way.dialect, way.multiplex.as_deref(), limits).with_window(window),
-            post: way.post.clone().map(|target| Box::new(Post::new(target))),
+            web,
             body: Vec::new(),
             rest: Vec::new(),
             is_connecting: true,
-            until: self.now + self.shared.config.connect_timeout_ms,
+            opens_by: self.now + config.connect_timeout_ms,
+            until: self.now + config.idle_ms,
             is_ready: false,
             is_dirty: false,
         });
@@ -224,14 +239,14 @@ impl Reactor {
             Read::End => (kept, Some("it closed the connection".to_owned())),
             Read::Broken(error) => (kept, Some(error.to_string())),
         };
-        let is_post = link.post.is_some();
+        let is_web = link.web.is_some();
         if link.socket.is_tls() && link.socket.unsent() > 0 {
             // An answer to what came of the handshake, or what had to wait for its end.
             self.soil(link_token(at));
         }
         let mut input = &lent.bytes[..end];
-        if is_post {
-            self.read_post(at, stamp, &mut input, over.as_deref());
+        if is_web {
+            self.read_web(at, stamp, &mut input, over.as_deref());
         } else {
             self.handle_replies(at, stamp, &mut input);
         }
@@ -299,6 +314,7 @@ impl Reactor {
             return;
         };
         let instance = Some(link.instance);
+        let was_sent = !link.is_opening();
         let waiting: Vec<u64> = link.client.waiting().collect();
         self.drop_link(at);
         for call in waiting {
@@ -306,7 +322,7 @@ impl Reactor {
                 instance: self.name_of(instance),
                 reason: reason.to_owned(),
             };
-            self.handle_lost(call as usize, failure, true);
+            self.handle_lost(call as usize, failure, was_sent);
         }
     }
 
@@ -332,7 +348,7 @@ impl Reactor {
         let error = link.socket.take_error();
         let reason = error.map_or_else(|| reason.to_owned(), |error| error.to_string());
         let waiting: Vec<u64> = link.client.waiting().collect();
-        let was_sent = link.socket.written > 0;
+        let was_sent = link.socket.written > 0 && !link.is_opening();
         let instance = link.instance;
         self.drop_link(at);
         for call in waiting {
@@ -364,6 +380,11 @@ impl Reactor {
         let Some(mut link) = self.links.remove(at) else {
             return;
         };
+        if let Some(web) = &mut link.web {
+            web.close(&mut link.socket.output);
+            // Whoever does not take it now is not waited for.
+            let _ = link.socket.flush();
+        }
         link.socket.deregister(self.poll.registry());
         let instance = link.instance;
         if let Some(pool) = self.pools.get_mut(&instance) {
@@ -386,12 +407,12 @@ impl Reactor {
     pub(super) fn expire_links(&mut self) {
         for at in self.links.keys() {
             let now = self.now;
-            let Some(link) = self.links.get(at).filter(|link| link.until <= now) else {
+            let Some(link) = self.links.get(at) else {
                 continue;
             };
-            if link.is_connecting {
-                self.lose_link(at, "it does not answer the connection");
-            } else if link.client.waiting().next().is_none() {
+            if link.opens_by <= now && link.is_opening() {
+                self.lose_link(at, "it does not answer the connection in time");
+            } else if link.until <= now && link.client.waiting().next().is_none() {
                 self.drop_link(at);
             }
         }

@@ -74,6 +74,11 @@ impl Socket {
         self.tls = Some(Box::new(tls::Stream::new(connection)));
     }
 
+    /// Whether TLS was begun, and it is not known yet who the peer is.
+    pub(super) fn is_handshaking(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+    }
+
     pub(super) fn is_tls(&self) -> bool {
         self.tls.is_some()
     }

@@ -11,7 +11,7 @@ use trefoil_director::{ThriftTls, ThriftTransport};
 use super::{tls::Authority, *};
 
 /// Calls `add` a few times, and `note` in between.
-fn check_calls(thrift: &Thrift, told: &mpsc::Receiver<String>) {
+pub(super) fn check_calls(thrift: &Thrift, told: &mpsc::Receiver<String>) {
     let mut stream = connect(thrift);
     for _ in 0..3 {
         let mut client = Client::new(FRAMED, None, Limits::default());

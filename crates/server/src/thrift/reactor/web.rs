@@ -1,26 +1,26 @@
-//! Connections to instances that speak HTTP.
+//! Connections to instances that speak HTTP or WebSocket.
 
 use super::{Reactor, link_token, links::Link};
 
 impl Link {
-    /// Puts the message that was just made into a request, if it has to be.
+    /// Puts the message that was just made into a request or a frame, if it has to be.
     pub(super) fn wrap(&mut self, is_oneway: bool) {
-        if let Some(post) = &mut self.post {
+        if let Some(web) = &mut self.web {
             let mut message = Vec::new();
             self.client.take_output(&mut message);
-            post.request(&message, is_oneway, &mut self.socket.output);
+            web.send(&message, is_oneway, &mut self.socket.output);
         }
     }
 
-    /// Whether another call can be made. Servers of HTTP may close after any response, so nothing is sent before it came.
+    /// Whether another call can be made.
     pub(super) fn has_room(&self) -> bool {
-        self.client.has_room() && self.post.as_ref().is_none_or(|post| post.is_idle())
+        self.client.has_room() && self.web.as_ref().is_none_or(|web| web.has_room())
     }
 }
 
 impl Reactor {
-    /// Takes responses out of what came. `over`: why nothing more comes.
-    pub(super) fn read_post(
+    /// Takes responses or frames out of what came. `over`: why nothing more comes.
+    pub(super) fn read_web(
         &mut self,
         at: usize,
         stamp: u32,
@@ -30,16 +30,20 @@ impl Reactor {
         let Some(link) = self.link_of(at, stamp) else {
             return;
         };
-        let Some(post) = &mut link.post else {
+        let Some(web) = &mut link.web else {
             return;
         };
         let mut body = std::mem::take(&mut link.body);
-        let mut handled = post.handle(input, &mut body);
+        let mut handled = web.handle(input, &mut body, &mut link.socket.output);
         if over.is_some() && handled.is_ok() {
-            handled = post.handle_eof();
+            handled = web.handle_eof();
         }
-        if post.is_last() {
+        if web.is_last() {
             link.client.retire();
+        }
+        let over = over.or_else(|| web.has_ended().then_some("it closed the WebSocket"));
+        if link.socket.unsent() > 0 {
+            self.soil(link_token(at));
         }
         let mut unread = &body[..];
         if !self.handle_replies(at, stamp, &mut unread) {
@@ -49,9 +53,8 @@ impl Reactor {
             return;
         };
         link.body.extend_from_slice(unread);
-        // The end of a response is the end of its message: what is not whole now never will be.
-        let is_idle = link.post.as_ref().is_some_and(|post| post.is_idle());
-        if handled.is_ok() && is_idle && !link.body.is_empty() {
+        let is_complete = link.web.as_ref().is_some_and(|web| web.is_complete());
+        if handled.is_ok() && is_complete && !link.body.is_empty() {
             return self.break_link(at, "the message in its response is cut off");
         }
         let is_of_no_use = !link.client.is_reusable() && link.client.waiting().next().is_none();
