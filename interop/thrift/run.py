@@ -29,7 +29,7 @@ from harness import certificates, matrix, process, report  # noqa: E402
 from harness.expected import Excluded  # noqa: E402
 from harness.languages import LANGUAGES, TLS, WORK  # noqa: E402
 from harness.matrix import Cell  # noqa: E402
-from harness.report import EXCLUDED, FAILED, MISSING, PASSED, Result  # noqa: E402
+from harness.report import EXCLUDED, FAILED, PASSED, Result  # noqa: E402
 from harness.trefoil import Trefoil, service_directory  # noqa: E402
 
 #: Clients that may share a server before others get their turn.
@@ -112,8 +112,6 @@ def run(cells: list[Cell], excluded: Excluded, options: argparse.Namespace) -> t
         whole = None if options.excluded else excluded.whole(cell)
         if whole:
             results.append(Result(cell, EXCLUDED, reason=whole.reason))
-        elif not options.direct and matrix.wire(cell.server.transport) not in matrix.SPOKEN_TO_PROVIDERS:
-            results.append(Result(cell, MISSING))
         else:
             waiting.append(cell)
     groups = []
@@ -159,7 +157,8 @@ def run_on(group: list[Cell], platform: Trefoil | None, excluded: Excluded) -> l
     try:
         address = f"127.0.0.1:{server.said.strip()}"
         if platform:
-            place = f"http://{address}/thrift" if side.transport == "http" else address
+            scheme = {"http": "http", "websocket": "ws"}.get(side.transport)
+            place = f"{scheme}://{address}/thrift" if scheme else address
             platform.register(place, *group[0].registration)
         results = []
         for cell in group:

@@ -10,8 +10,6 @@ STEADY_CLIENT = ("buffered", "compact")
 STEADY_SERVER = ("framed", "binary")
 #: Under these names a multiplexing client may ask for the service.
 NAMES = ("Conformance", "interop/conformance", "interop/conformance:1.0.0")
-#: What Trefoil calls providers by. The rest is said to be missing, and is nobody else's fault.
-SPOKEN_TO_PROVIDERS = ("buffered", "framed", "header", "http")
 #: What is on the wire when a library has several ways to the same.
 ON_THE_WIRE = {"fast-framed": "framed", "nonblocking": "framed", "binary-fast": "binary", "compact-fast": "compact"}
 #: Dialects of providers that Trefoil finds out by trying.
@@ -112,11 +110,7 @@ def pairs() -> list[Cell]:
         for number, server in enumerate(LANGUAGES):
             one = client.clients[(turn[client.name] * 5 + 1) % len(client.clients)]
             turn[client.name] += 1
-            others = [
-                dialect
-                for dialect in server.servers
-                if wire(dialect[1]) != wire(one[1]) and wire(dialect[0]) in SPOKEN_TO_PROVIDERS
-            ]
+            others = [dialect for dialect in server.servers if wire(dialect[1]) != wire(one[1])]
             other = others[(turn[client.name] * 3 + number) % len(others)]
             made.append(Cell("pairs", Side(client, *one), Side(server, *other)))
     return made

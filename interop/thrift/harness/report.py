@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from .expected import Line
 from .matrix import PARTS, Cell
 
-PASSED, FAILED, EXCLUDED, MISSING = "passed", "failed", "excluded", "missing"
+PASSED, FAILED, EXCLUDED = "passed", "failed", "excluded"
 
 
 @dataclass
@@ -33,9 +33,7 @@ class Result:
                 return str(self.checks)
             case "failed":
                 return f"FAIL {len(self.failures)}"
-            case "excluded":
-                return "excl"
-        return "none"
+        return "excl"
 
 
 def tables(results: list[Result]) -> str:
@@ -87,7 +85,6 @@ def summary(results: list[Result], version: str, seconds: float, stale: list[Lin
             "passed": cells[PASSED],
             "failed": cells[FAILED] + len(stale),
             "excluded": cells[EXCLUDED],
-            "missing": cells[MISSING],
             "checks": {"run": checks, "passed": checks - failures - excluded, "failed": failures, "excluded": excluded},
             "reasons": dict(reasons.most_common()),
             "stale": [str(line) for line in stale],
