@@ -67,7 +67,7 @@ mod units;
 mod yaml;
 
 pub use catalog::{Catalog, CatalogError, Entry, Inserted, ResolveError, ServiceState};
-pub use compatibility::{Breaks, required_version};
+pub use compatibility::{Breaks, Direction, required_version};
 pub use contract::{CONTRACT_FILE, MethodError, MethodRef, ServiceContract, SharedContract};
 pub use derived::{RESULT_METHOD, RUN_METHOD, SUBMIT_METHOD, derived_inputs, derived_outputs};
 pub use inputs::{FileRef, Violation, file_refs, validate_inputs, validate_outputs};

@@ -116,8 +116,11 @@ impl Service {
         if let Some(texts) = &files.contract {
             match ServiceContract::load(CONTRACT_FILE, texts) {
                 Ok((found, warnings)) => {
-                    contract = Some(Arc::new(found));
                     problems.extend(warnings);
+                    if found.services().next().is_none() {
+                        problems.push(without_service());
+                    }
+                    contract = Some(Arc::new(found));
                 }
                 Err(found) => problems.extend(found),
             }
@@ -241,6 +244,13 @@ impl Service {
             "deprecated": self.is_deprecated(),
         })
     }
+}
+
+/// Types alone can be included by contracts, and be of a service only with one that uses them.
+fn without_service() -> Problem {
+    let reason = "the contract has no `service`, so nothing could be called";
+    Problem::error(CONTRACT_FILE, (1, 1), "", reason)
+        .with_hint("publish these types beside a contract that includes them".to_owned())
 }
 
 /// The digest of a service: hex SHA-256 over name and SHA-256 of its files in the order of their names.

@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use trefoil_director::{Breaks, Problem as FileProblem};
+use trefoil_director::{Breaks, Direction, Problem as FileProblem};
 use trefoil_server::{
     SubmitError, engine_thread::CallError, services::ServiceError, store::StoreError,
 };
@@ -132,6 +132,11 @@ fn breaking(breaks: &Breaks, detail: String) -> Problem {
         "publish it as version {} or higher, or with `?force=true` if nobody calls what it breaks",
         breaks.required
     ));
+    // Places are shown in what was sent.
+    let own = match breaks.direction {
+        Direction::OfEarlier => "new",
+        Direction::ByLater => "old",
+    };
     let changes = breaks.to_json();
     let changes = changes.as_array().into_iter().flatten();
     changes.fold(problem, |problem, change| {
@@ -147,9 +152,9 @@ fn breaking(breaks: &Breaks, detail: String) -> Problem {
                 entry[side] = found.clone();
             }
         }
-        let new = change.get("new").unwrap_or(&Value::Null);
+        let place = change.get(own).unwrap_or(&Value::Null);
         for member in ["file", "line", "column"] {
-            if let Some(found) = new.get(member) {
+            if let Some(found) = place.get(member) {
                 entry[member] = found.clone();
             }
         }

@@ -112,7 +112,9 @@ async fn contract(
         "PUT" if is_exact => publish(node, service.parse()?, headers, query, body).await,
         "DELETE" if is_exact => {
             let id: ServiceId = service.parse()?;
-            of(&found(&node.services.snapshot(), &id)?)?;
+            if of(&found(&node.services.snapshot(), &id)?)?.is_derived() {
+                return Err(derived(&id));
+            }
             query.none()?;
             node.services.retire(&id).await?;
             Ok(StatusCode::NO_CONTENT.into_response())
@@ -296,6 +298,17 @@ fn of(entry: &Entry) -> Result<&SharedContract, Problem> {
             "a service has one if `{CONTRACT_FILE}` is among its files, or if it is computational"
         ))
     })
+}
+
+/// A contract that nobody wrote cannot be taken away, only the service that it is of.
+fn derived(id: &ServiceId) -> Problem {
+    Problem::new(
+        StatusCode::CONFLICT,
+        "derived-contract",
+        Code::FailedPrecondition,
+        format!("the contract of `{id}` is made from its ports and goes with the service"),
+    )
+    .hint(format!("DELETE /v1/services/{id} retires the service"))
 }
 
 fn href(id: &ServiceId) -> String {

@@ -249,6 +249,71 @@ async fn a_breaking_change_needs_a_version_that_says_so() {
 }
 
 #[tokio::test]
+async fn a_version_must_not_be_broken_by_the_next_one_either() {
+    let api = Api::start().await;
+    api.put_contract("test/a:1.2.0", &[], ADD).await.expect(201);
+    let more = ADD.replace("/** Adds. */", "void more()");
+    let problem = api
+        .put_contract("test/a:1.1.0", &[], &more)
+        .await
+        .problem(409, "breaking-change");
+    assert_eq!(problem["base"], "test/a:1.2.0");
+    assert_eq!(problem["required"], "1.3.0");
+    let error = &problem["errors"][0];
+    assert_eq!(error["rule"], "method-removed");
+    // Where it is in what was sent.
+    assert_eq!(error["line"], 3);
+    api.put_contract("test/a:1.3.0", &[], &more)
+        .await
+        .expect(201);
+    api.put_contract("test/a:1.1.0", &[], ADD).await.expect(201);
+}
+
+#[tokio::test]
+async fn a_contract_is_not_dropped_by_the_way() {
+    let api = Api::start().await;
+    api.put_contract("test/a:1.0.0", &[], ADD).await.expect(201);
+    let bare = |version| json!({ "metadata": metadata("test/a", version) });
+    let problem = api
+        .json("PUT", "/v1/services/test/a:1.1.0", &[], bare("1.1.0"))
+        .await
+        .problem(409, "breaking-change");
+    assert_eq!(problem["base"], "test/a:1.0.0");
+    assert_eq!(problem["errors"][0]["rule"], "service-removed");
+    api.json("PUT", "/v1/services/test/a:2.0.0", &[], bare("2.0.0"))
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn types_alone_are_no_service() {
+    let api = Api::start().await;
+    let problem = api
+        .put_contract("test/types:1.0.0", &[], "struct P { 1: i32 x }")
+        .await
+        .problem(422, "broken-service");
+    let detail = problem["errors"][0]["detail"].as_str().unwrap();
+    assert!(detail.contains("has no `service`"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_derived_contract_goes_with_its_service() {
+    let api = Api::start().await;
+    let body = json!({ "metadata": metadata("test/a", "1.0.0") });
+    let service = "/v1/services/test/a:1.0.0";
+    api.json("PUT", service, &[], body).await.expect(201);
+    let problem = api
+        .request("DELETE", "/v1/contracts/test/a:1.0.0", &[], "")
+        .await
+        .problem(409, "derived-contract");
+    assert_eq!(
+        problem["hint"],
+        "DELETE /v1/services/test/a:1.0.0 retires the service"
+    );
+    api.request("DELETE", service, &[], "").await.expect(204);
+}
+
+#[tokio::test]
 async fn services_with_a_contract_are_guarded_too() {
     let api = Api::start().await;
     let body = |version: &str, contract: &str| json!({ "metadata": metadata("test/a", version), "files": { "contract.thrift": contract } });

@@ -78,8 +78,8 @@ pub enum ServiceError {
         /// What is there.
         digest: String,
     },
-    /// Its contract breaks callers of a version that it claims to be compatible with.
-    #[error("the contract breaks callers of `{}`: it must be version {} or higher", .0.base, .0.required)]
+    /// Its contract breaks callers of a version that it claims to be compatible with, or a later one does its own.
+    #[error("{0}")]
     Breaking(Box<Breaks>),
     /// The catalog refuses.
     #[error(transparent)]
