@@ -2,11 +2,7 @@
 
 mod identity;
 
-use std::{
-    io,
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
 
 use rustls::{ServerConfig, ServerConnection};
 use trefoil_broker::{CertificateFacts, TlsFacts};
@@ -132,7 +128,11 @@ impl Session {
 
     /// What is known of the peer and of the way to it, after the handshake.
     pub(super) fn facts(&self) -> TlsFacts {
-        let peer = self.stream.state().peer_certificates().and_then(<[_]>::first);
+        let peer = self
+            .stream
+            .state()
+            .peer_certificates()
+            .and_then(<[_]>::first);
         let peer = peer.and_then(|certificate| identity::parse(certificate));
         TlsFacts {
             protocol: match self.stream.state().protocol_version() {
