@@ -54,10 +54,9 @@ impl Breaks {
     }
 
     fn of_earlier(catalog: &Catalog, service: &Service) -> Option<Self> {
+        // The newest, as they come.
         let (base, old) = others(catalog, service)
-            .filter(|(other, _)| promises(&other.id.version, &service.id.version))
-            // Newest first.
-            .next()?;
+            .find(|(other, _)| promises(&other.id.version, &service.id.version))?;
         if base.digest == service.digest {
             return None;
         }
