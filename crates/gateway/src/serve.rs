@@ -13,11 +13,15 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream, UnixStream},
     sync::{Notify, Semaphore, mpsc, watch},
     task::JoinSet,
 };
-use trefoil_server::Node;
+use trefoil_server::{
+    Node,
+    thrift::{HandedOver, HandedStream},
+};
 
 /// Connections at a time. Each costs a file descriptor and some buffers; more wait in the backlog of the system.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -84,7 +88,7 @@ pub async fn serve_router(
         match accepted {
             Ok((stream, _)) => {
                 let connection =
-                    connection(stream, router.clone(), closing.clone(), HEADER_READ_MAX);
+                    tcp_connection(stream, router.clone(), closing.clone(), HEADER_READ_MAX);
                 connections.spawn(async move {
                     connection.await;
                     drop(permit);
@@ -111,7 +115,7 @@ pub async fn serve_router(
 /// # Cancel safety
 /// As of [`serve`].
 pub async fn serve_streams(
-    mut streams: mpsc::Receiver<TcpStream>,
+    mut streams: mpsc::Receiver<HandedOver>,
     router: Router,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
@@ -124,13 +128,8 @@ pub async fn serve_streams(
             () = &mut shutdown => break,
             Some(_) = connections.join_next() => {}
             stream = streams.recv(), if connections.len() < CONNECTIONS_MAX => match stream {
-                Some(stream) => {
-                    connections.spawn(connection(
-                        stream,
-                        router.clone(),
-                        closing.clone(),
-                        HEADER_READ_MAX,
-                    ));
+                Some(handed) => {
+                    connections.spawn(handed_connection(handed, router.clone(), closing.clone()));
                 }
                 None => break,
             },
@@ -141,12 +140,30 @@ pub async fn serve_streams(
     Ok(())
 }
 
-/// Serves one connection. One on which no request has come after `patience` is dropped: until then hyper does not know
-/// which HTTP it speaks, and has no limit of its own.
-async fn connection(
+/// Serves a connection that was accepted elsewhere, and waits for who carries what is said to its other end.
+async fn handed_connection(handed: HandedOver, router: Router, closing: watch::Receiver<bool>) {
+    let ends = Some((handed.peer, handed.local));
+    match handed.stream {
+        HandedStream::Tcp(stream) => match TcpStream::from_std(stream) {
+            Ok(stream) => tcp_connection(stream, router, closing, HEADER_READ_MAX).await,
+            Err(error) => tracing::warn!(%error, "a connection was lost"),
+        },
+        HandedStream::Unix(stream) => match UnixStream::from_std(stream) {
+            Ok(stream) => connection(stream, ends, router, closing, HEADER_READ_MAX).await,
+            Err(error) => tracing::warn!(%error, "a connection was lost"),
+        },
+    }
+    if let Some(carrier) = handed.carrier {
+        // It says itself what it failed with.
+        let _ = carrier.await;
+    }
+}
+
+/// Serves a connection of a network.
+async fn tcp_connection(
     stream: TcpStream,
     router: Router,
-    mut closing: watch::Receiver<bool>,
+    closing: watch::Receiver<bool>,
     patience: Duration,
 ) {
     // Answers are small and whole: waiting for more of them only adds delay.
@@ -156,6 +173,18 @@ async fn connection(
     let ends = stream
         .peer_addr()
         .and_then(|peer| Ok((peer, stream.local_addr()?)));
+    connection(stream, ends.ok(), router, closing, patience).await;
+}
+
+/// Serves one connection between these ends. One on which no request has come after `patience` is dropped: until then hyper does not know
+/// which HTTP it speaks, and has no limit of its own.
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    ends: Option<(SocketAddr, SocketAddr)>,
+    router: Router,
+    mut closing: watch::Receiver<bool>,
+    patience: Duration,
+) {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -173,7 +202,7 @@ async fn connection(
     let service = service_fn(|mut request: Request<Incoming>| {
         first.notify_one();
         // Without them, which is when the client is gone already, nobody is taken for a neighbour.
-        if let Ok((peer, local)) = ends {
+        if let Some((peer, local)) = ends {
             request.extensions_mut().insert(ConnectInfo(peer));
             request.extensions_mut().insert(LocalAddress(local));
         }
@@ -226,7 +255,7 @@ mod tests {
         let (_close, closing) = watch::channel(false);
         let router = Router::new().route("/", get(async || "here"));
         client.write_all(text.as_bytes()).await.unwrap();
-        connection(stream, router, closing, Duration::from_millis(50)).await;
+        tcp_connection(stream, router, closing, Duration::from_millis(50)).await;
         let mut got = String::new();
         client.read_to_string(&mut got).await.unwrap();
         assert!(

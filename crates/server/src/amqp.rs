@@ -249,6 +249,39 @@ impl Amqp {
     /// # Errors
     /// When the system has no more sockets, there are as many connections as may be, or none are taken.
     pub fn open_local(&self, peer: SocketAddr, local: SocketAddr) -> io::Result<UnixStream> {
+        self.check_room()?;
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        theirs.set_nonblocking(true)?;
+        self.give_local(ours, peer, local);
+        Ok(theirs)
+    }
+
+    /// Serves a connection without a network that is there already, and does not block.
+    ///
+    /// # Errors
+    /// As of [`open_local`](Self::open_local).
+    pub fn adopt_local(
+        &self,
+        socket: UnixStream,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> io::Result<()> {
+        self.check_room()?;
+        self.give_local(socket, peer, local);
+        Ok(())
+    }
+
+    fn give_local(&self, socket: UnixStream, peer: SocketAddr, local: SocketAddr) {
+        self.shared.give(Adopt {
+            socket: Socket::Unix(mio::net::UnixStream::from_std(socket)),
+            peer,
+            local,
+            kind: Kind::Local,
+        });
+    }
+
+    fn check_room(&self) -> io::Result<()> {
         if !self.is_accepting() {
             return Err(io::Error::new(
                 io::ErrorKind::ConnectionRefused,
@@ -261,16 +294,7 @@ impl Amqp {
                 "there are as many AMQP connections as may be",
             ));
         }
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        theirs.set_nonblocking(true)?;
-        self.shared.give(Adopt {
-            socket: Socket::Unix(mio::net::UnixStream::from_std(ours)),
-            peer,
-            local,
-            kind: Kind::Local,
-        });
-        Ok(theirs)
+        Ok(())
     }
 
     /// Serves a connection that was accepted elsewhere, if connections are taken now.
@@ -278,9 +302,7 @@ impl Amqp {
     /// # Errors
     /// When the socket is none any more, or connections are not taken.
     pub fn adopt(&self, socket: std::net::TcpStream) -> io::Result<()> {
-        if !self.is_accepting() || self.connections() >= self.shared.config.connections_max {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
+        self.check_room()?;
         let (peer, local) = (socket.peer_addr()?, socket.local_addr()?);
         socket.set_nonblocking(true)?;
         self.shared.give(Adopt {

@@ -9,6 +9,7 @@ mod builtin;
 mod call;
 mod deprecated;
 mod forms;
+mod handover;
 mod jobs;
 mod listen;
 mod message;
@@ -52,6 +53,7 @@ use crate::{
 use address::Address;
 use call::LocalCall;
 pub use call::{Call, CallFailure, Reply};
+pub use handover::{HandOver, Handed, HandedOver, HandedStream};
 use jobs::Jobs;
 pub use listen::{Listener, UnixSocket};
 pub use message::Answered;
@@ -74,6 +76,8 @@ pub struct ThriftConfig {
     pub call_timeout_ms: u64,
     /// The longest wait for a connection to an instance, in milliseconds.
     pub connect_timeout_ms: u64,
+    /// How long a caller may take from its first byte to where it is known what it speaks, TLS included, in milliseconds.
+    pub handshake_timeout_ms: u64,
     /// How long a connection to an instance is kept without a call, in milliseconds.
     pub idle_ms: u64,
     /// Connections to an instance, of each thread.
@@ -96,6 +100,7 @@ impl Default for ThriftConfig {
             connections_max: 50_000,
             call_timeout_ms: 30_000,
             connect_timeout_ms: 1_000,
+            handshake_timeout_ms: 10_000,
             idle_ms: 60_000,
             pool_max: 64,
             queue_max: 1_000,
@@ -105,18 +110,6 @@ impl Default for ThriftConfig {
         }
     }
 }
-
-/// A connection on the port that speaks something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Handed {
-    /// HTTP.
-    Http,
-    /// AMQP.
-    Amqp,
-}
-
-/// Takes connections that speak something else. Nothing was read from them.
-pub type HandOver = Box<dyn Fn(Handed, std::net::TcpStream, SocketAddr) + Send + Sync>;
 
 /// The endpoint, running. Clones are the same one.
 #[derive(Clone)]
@@ -185,6 +178,8 @@ struct Shared {
     stamp: AtomicU32,
     metrics: ThriftMetrics,
     hand_over: HandOver,
+    /// That of who started it.
+    runtime: tokio::runtime::Handle,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
 }
 
@@ -238,6 +233,7 @@ impl Thrift {
             stamp: AtomicU32::new(0),
             metrics,
             hand_over,
+            runtime: tokio::runtime::Handle::current(),
             threads: Mutex::default(),
         });
         let mut threads = Vec::with_capacity(count);
@@ -479,7 +475,7 @@ impl Shared {
         self.stamp.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn hand_over(&self, what: Handed, socket: std::net::TcpStream, address: SocketAddr) {
-        (self.hand_over)(what, socket, address);
+    fn hand_over(&self, handed: HandedOver) {
+        (self.hand_over)(handed);
     }
 }

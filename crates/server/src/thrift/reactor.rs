@@ -5,6 +5,7 @@
 //! end of the turn, so that many small replies are one write.
 
 mod calls;
+mod greeting;
 mod jobs;
 mod links;
 mod peers;
@@ -90,8 +91,8 @@ pub(super) struct Reactor {
     scratch: Vec<u8>,
     letters: Vec<Letter>,
     next_tick: u64,
-    /// Connections of callers on which all is said.
-    lingering: usize,
+    /// Connections of callers that are dropped at some time.
+    due_peers: usize,
     is_draining: bool,
     now: u64,
     /// The same in microseconds: most calls take less than a millisecond.
@@ -120,7 +121,7 @@ impl Reactor {
             scratch: Vec::new(),
             letters: Vec::new(),
             next_tick: u64::MAX,
-            lingering: 0,
+            due_peers: 0,
             is_draining: false,
             now: now_us / 1_000,
             now_us,
@@ -394,7 +395,7 @@ impl Reactor {
         self.expire_calls();
         self.expire_links();
         self.expire_peers();
-        let busy = !self.calls.is_empty() || !self.links.is_empty() || self.lingering > 0;
+        let busy = !self.calls.is_empty() || !self.links.is_empty() || self.due_peers > 0;
         self.next_tick = if busy { self.now + TICK_MS } else { u64::MAX };
     }
 

@@ -19,6 +19,7 @@ use trefoil_thrift::{
 
 use super::*;
 
+mod handover;
 mod providers;
 mod tls;
 mod unix;
@@ -66,10 +67,10 @@ fn catalog() -> Catalog {
 }
 
 /// An endpoint, and what was handed over by it.
-fn start(config: ThriftConfig) -> (Thrift, mpsc::Receiver<Handed>) {
+fn start(config: ThriftConfig) -> (Thrift, mpsc::Receiver<HandedOver>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (handed, hands) = mpsc::channel();
-    let hand_over: HandOver = Box::new(move |what, _socket, _address| handed.send(what).unwrap());
+    let hand_over: HandOver = Box::new(move |what| handed.send(what).unwrap());
     let thrift = Thrift::start(config, vec![listener], Clock::start(), 7, hand_over).unwrap();
     thrift.set_catalog(&catalog());
     (thrift, hands)
@@ -510,10 +511,9 @@ async fn other_protocols_are_handed_over_and_nonsense_is_closed() {
     ] {
         let mut stream = connect(&thrift);
         stream.write_all(first).unwrap();
-        assert_eq!(
-            handed.recv_timeout(Duration::from_secs(30)).unwrap(),
-            expected
-        );
+        let handed = handed.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(handed.speaks, expected);
+        assert!(matches!(handed.stream, HandedStream::Tcp(_)));
     }
     let mut stream = connect(&thrift);
     stream.write_all(b"\xff\xff\xff\xff").unwrap();

@@ -34,13 +34,7 @@ pub(crate) fn serve(node: &Arc<Node>, call_timeout: Duration) -> Thrift {
         ..ThriftConfig::default()
     };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let thrift = Thrift::start(
-        config,
-        vec![listener],
-        Clock::start(),
-        7,
-        Box::new(|_, _, _| {}),
-    );
+    let thrift = Thrift::start(config, vec![listener], Clock::start(), 7, Box::new(|_| {}));
     let thrift = thrift.unwrap();
     node.serve_thrift(thrift.clone());
     thrift

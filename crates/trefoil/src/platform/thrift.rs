@@ -1,13 +1,14 @@
 //! The Thrift endpoint of a platform.
 
-use std::net::{SocketAddr, TcpStream as StdStream};
-
 use anyhow::Context as _;
-use tokio::{net::TcpStream, sync::mpsc};
+use tokio::sync::mpsc;
 use trefoil_server::{
     amqp::Amqp,
     clock::Clock,
-    thrift::{HandOver, Handed, Listener, Thrift, ThriftConfig, ThriftMetrics, UnixSocket},
+    thrift::{
+        HandOver, Handed, HandedOver, HandedStream, Listener, Thrift, ThriftConfig, ThriftMetrics,
+        UnixSocket,
+    },
     tls::TlsFiles,
 };
 
@@ -50,7 +51,7 @@ impl Listeners {
         settings: &ThriftSettings,
         amqp: Option<Amqp>,
         metrics: ThriftMetrics,
-    ) -> anyhow::Result<(Thrift, mpsc::Receiver<TcpStream>)> {
+    ) -> anyhow::Result<(Thrift, mpsc::Receiver<HandedOver>)> {
         let (http, handed) = mpsc::channel(HANDED_MAX);
         let seed = Clock::start().steady_ms() ^ u64::from(std::process::id()) << 32;
         let thrift = Thrift::start(
@@ -92,30 +93,28 @@ fn tls(settings: &ThriftSettings) -> Option<TlsFiles> {
 }
 
 /// Gives connections to who speaks what they speak.
-fn hand_over(http: mpsc::Sender<TcpStream>, amqp: Option<Amqp>) -> HandOver {
-    let runtime = tokio::runtime::Handle::current();
-    Box::new(
-        move |what: Handed, socket: StdStream, peer: SocketAddr| match what {
-            Handed::Http => {
-                // Registering with the runtime needs to be within it.
-                let _within = runtime.enter();
-                match TcpStream::from_std(socket) {
-                    Ok(socket) => {
-                        if http.try_send(socket).is_err() {
-                            tracing::warn!(%peer, "too many connections of HTTP on the Thrift port");
-                        }
-                    }
-                    Err(error) => tracing::warn!(%error, %peer, "a connection was lost"),
+fn hand_over(http: mpsc::Sender<HandedOver>, amqp: Option<Amqp>) -> HandOver {
+    Box::new(move |handed: HandedOver| {
+        let peer = handed.peer;
+        match (handed.speaks, &amqp) {
+            (Handed::Http, _) => {
+                if http.try_send(handed).is_err() {
+                    tracing::warn!(%peer, "too many connections of HTTP on the Thrift port");
                 }
             }
-            Handed::Amqp => match &amqp {
-                Some(amqp) => {
-                    if let Err(error) = amqp.adopt(socket) {
-                        tracing::debug!(%error, %peer, "a connection was not taken");
-                    }
+            (Handed::Amqp, Some(amqp)) => {
+                // What carries it from within TLS ends with it.
+                let taken = match handed.stream {
+                    HandedStream::Tcp(socket) => amqp.adopt(socket),
+                    HandedStream::Unix(socket) => amqp.adopt_local(socket, peer, handed.local),
+                };
+                if let Err(error) = taken {
+                    tracing::debug!(%error, %peer, "a connection was not taken");
                 }
-                None => tracing::warn!(%peer, "a client speaks AMQP, which is not served"),
-            },
-        },
-    )
+            }
+            (Handed::Amqp, None) => {
+                tracing::warn!(%peer, "a client speaks AMQP, which is not served");
+            }
+        }
+    })
 }

@@ -5,13 +5,12 @@ use std::sync::Arc;
 use trefoil_thrift::{
     ApplicationError, ApplicationErrorKind,
     connection::{ReplyKind, Request, Server, ServerEvent},
-    framing::{Detected, Protocol, detect},
+    framing::Protocol,
     schema::StructId,
 };
 
 use super::{
     super::{
-        Handed,
         builtin::{self, Builtin},
         forms,
         routes::{Provider, Target},
@@ -26,8 +25,6 @@ use super::{
 const OUTPUT_MAX: usize = 1 << 20;
 /// How long a connection on which all is said is read and dropped.
 const LINGER_MAX_MS: u64 = 2_000;
-/// Bytes that tell what a connection speaks.
-const DETECT: usize = 16;
 
 /// A caller's connection.
 #[derive(Debug)]
@@ -39,12 +36,14 @@ pub(super) struct Peer {
     /// What was read and not understood yet.
     rest: Vec<u8>,
     /// It is known that it speaks Thrift.
-    is_thrift: bool,
+    pub(super) is_thrift: bool,
     /// It has sent its last.
     is_ended: bool,
-    /// All is said; until then it may close by itself. A socket that is closed with unread input takes the last words away
-    /// from the peer.
-    lingers_until: u64,
+    /// All is said, and it may close by itself. A socket that is closed with unread input takes the last words away from
+    /// the peer.
+    pub(super) is_lingering: bool,
+    /// When it is dropped: it has to close by then, or to have said what it speaks.
+    pub(super) due: u64,
     pub(super) is_ready: bool,
     pub(super) is_dirty: bool,
 }
@@ -64,7 +63,8 @@ impl Reactor {
             rest: Vec::new(),
             is_thrift: false,
             is_ended: false,
-            lingers_until: u64::MAX,
+            is_lingering: false,
+            due: u64::MAX,
             is_ready: true,
             is_dirty: false,
         });
@@ -100,7 +100,7 @@ impl Reactor {
         };
         peer.rest = rest;
         if peer.is_ended {
-            if peer.lingers_until != u64::MAX {
+            if peer.is_lingering {
                 return self.drop_peer(at);
             }
             // What it has asked is answered: it may have closed only its half.
@@ -139,103 +139,6 @@ impl Reactor {
             self.soil(peer_token(at));
         }
         end
-    }
-
-    /// Looks at the first bytes without taking them, as they may be for somebody else. True if it is to be read.
-    fn look_ahead(&mut self, at: usize) -> bool {
-        let Some(peer) = self.peers.get(at) else {
-            return false;
-        };
-        let mut first = [0; DETECT];
-        let bytes = match peer.socket.peek(&mut first) {
-            // What comes inside of TLS, or over a unix socket, is read to be looked at.
-            None => return true,
-            Some(Read::Some(bytes)) => bytes,
-            Some(Read::Nothing) => return false,
-            Some(Read::End | Read::Broken(_)) => {
-                self.drop_peer(at);
-                return false;
-            }
-        };
-        let detected = detect(&first[..bytes]);
-        if detected == Detected::WaitForMore {
-            // More bytes are told of, because these were looked at only.
-            return false;
-        }
-        if detected == Detected::Tls {
-            return self.begin_tls(at);
-        }
-        if self.shared.requires_tls() {
-            tracing::warn!(peer = %peer.socket.address, "a caller does not speak TLS, which it must");
-            self.drop_peer(at);
-            return false;
-        }
-        match detected {
-            Detected::Http => self.hand_over(at, Handed::Http),
-            Detected::Amqp => self.hand_over(at, Handed::Amqp),
-            _ => self.is_thrift(at, &first[..bytes]),
-        }
-    }
-
-    /// Whether a connection speaks Thrift, if these are its first bytes. If it speaks something else, it is closed.
-    fn is_thrift(&mut self, at: usize, first: &[u8]) -> bool {
-        let Some(peer) = self.peers.get(at) else {
-            return false;
-        };
-        if peer.is_thrift {
-            return true;
-        }
-        let address = &peer.socket.address;
-        match detect(first) {
-            Detected::Thrift(dialect) => {
-                tracing::debug!(peer = %address, %dialect, "a caller speaks Thrift");
-                peer.is_thrift = true;
-                return true;
-            }
-            Detected::Zlib => {
-                peer.is_thrift = true;
-                return true;
-            }
-            Detected::WaitForMore => return false,
-            other @ (Detected::Http | Detected::Amqp | Detected::Tls) => {
-                tracing::warn!(peer = %address, speaks = ?other, "a caller does not speak Thrift, which is all there is inside of TLS and on a unix socket");
-            }
-            Detected::Unknown(first) => {
-                tracing::warn!(peer = %address, ?first, "a caller speaks nothing known");
-            }
-        }
-        self.drop_peer(at);
-        false
-    }
-
-    /// A caller begins with a handshake of TLS. True if it may.
-    fn begin_tls(&mut self, at: usize) -> bool {
-        let Some(peer) = self.peers.get(at) else {
-            return false;
-        };
-        let refused = match self.shared.tls().map(rustls::ServerConnection::new) {
-            Some(Ok(connection)) => {
-                peer.socket.begin_tls(connection);
-                return true;
-            }
-            Some(Err(error)) => error.to_string(),
-            None => "there is no thrift.tls_certificate".to_owned(),
-        };
-        tracing::warn!(peer = %peer.socket.address, reason = refused, "a caller speaks TLS, and cannot");
-        self.drop_peer(at);
-        false
-    }
-
-    /// Gives a connection to who speaks what it speaks.
-    fn hand_over(&mut self, at: usize, what: Handed) -> bool {
-        if let Some(mut peer) = self.peers.remove(at) {
-            peer.socket.deregister(self.poll.registry());
-            self.shared.forget_one();
-            if let Some((socket, address)) = peer.socket.into_std() {
-                self.shared.hand_over(what, socket, address);
-            }
-        }
-        false
     }
 
     fn handle_input(&mut self, at: usize, input: &mut &[u8]) {
@@ -379,11 +282,9 @@ impl Reactor {
                     peer.socket.shutdown();
                 }
                 self.drop_peer(at);
-            } else if peer.lingers_until == u64::MAX {
+            } else if !std::mem::replace(&mut peer.is_lingering, true) {
                 peer.socket.shutdown();
-                peer.lingers_until = self.now + LINGER_MAX_MS;
-                self.lingering += 1;
-                self.next_tick = self.next_tick.min(self.now + super::TICK_MS);
+                self.set_due(at, self.now + LINGER_MAX_MS);
             }
             return;
         }
@@ -398,30 +299,32 @@ impl Reactor {
         }
     }
 
-    /// Those that have not closed by themselves.
+    /// Those that have not closed by themselves, or not said what they speak.
     pub(super) fn expire_peers(&mut self) {
-        if self.lingering == 0 {
+        if self.due_peers == 0 {
             return;
         }
         for at in self.peers.keys() {
             let now = self.now;
-            if self
-                .peers
-                .get(at)
-                .is_some_and(|peer| peer.lingers_until <= now)
-            {
+            if let Some(peer) = self.peers.get(at).filter(|peer| peer.due <= now) {
+                if !peer.is_lingering {
+                    tracing::debug!(peer = %peer.socket.address, "a caller has not come to the point in time");
+                }
                 self.drop_peer(at);
             }
         }
     }
 
-    fn drop_peer(&mut self, at: usize) {
-        if let Some(mut peer) = self.peers.remove(at) {
-            if peer.lingers_until != u64::MAX {
-                self.lingering -= 1;
-            }
+    pub(super) fn drop_peer(&mut self, at: usize) {
+        if let Some(mut peer) = self.remove_peer(at) {
             peer.socket.deregister(self.poll.registry());
-            self.shared.forget_one();
         }
+    }
+
+    pub(super) fn remove_peer(&mut self, at: usize) -> Option<Peer> {
+        self.set_due(at, u64::MAX);
+        let peer = self.peers.remove(at)?;
+        self.shared.forget_one();
+        Some(peer)
     }
 }

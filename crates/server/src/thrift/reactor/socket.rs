@@ -1,13 +1,13 @@
 //! A socket and what is to be written to it.
 
-use std::{
-    io::{self, Read as _, Write as _},
-    net::SocketAddr,
-};
+use std::io::{self, Read as _, Write as _};
 
 use mio::{Interest, Registry, Token};
 
-use super::super::address::Address;
+use super::super::{
+    address::Address,
+    handover::{self, Handed, HandedOver, HandedStream},
+};
 use super::stream::Stream;
 use crate::tls;
 
@@ -88,6 +88,11 @@ impl Socket {
         registry.register(self.stream.source(), token, interest)
     }
 
+    /// Whether it came over a network.
+    pub(super) fn is_network(&self) -> bool {
+        matches!(self.stream, Stream::Tcp(_))
+    }
+
     /// What it failed with, if it did.
     pub(super) fn take_error(&self) -> Option<io::Error> {
         self.stream.take_error()
@@ -95,13 +100,11 @@ impl Socket {
 
     /// Looks at what comes without taking it; `None` if that cannot be done here.
     pub(super) fn peek(&mut self, into: &mut [u8]) -> Option<Read> {
-        match (&self.stream, &self.tls) {
-            (Stream::Tcp(stream), None) => {
-                let peeked = stream.peek(into);
-                Some(self.came(peeked))
-            }
-            _ => None,
+        if self.tls.is_some() {
+            return None;
         }
+        let peeked = self.stream.peek(into);
+        Some(self.came(peeked))
     }
 
     /// Reads what there is.
@@ -215,14 +218,33 @@ impl Socket {
         Ok(true)
     }
 
-    /// The socket itself, to be served by somebody else; `None` if nobody else could.
-    pub(super) fn into_std(self) -> Option<(std::net::TcpStream, SocketAddr)> {
-        match (self.stream, self.address, self.tls) {
-            (Stream::Tcp(stream), Address::Ip(address), None) => {
-                Some((std::net::TcpStream::from(stream), address))
+    /// Makes it one that somebody else can serve. `first` was read of it. Within a runtime.
+    pub(super) fn hand_over(self, speaks: Handed, first: &[u8]) -> io::Result<HandedOver> {
+        let (peer, local, stream, carrier) = match (self.stream, self.tls) {
+            (Stream::Unix(stream), _) => {
+                let stream = HandedStream::Unix(stream.into());
+                (handover::NEIGHBOUR, handover::NEIGHBOUR, stream, None)
             }
-            _ => None,
-        }
+            (Stream::Tcp(stream), tls) => {
+                let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+                let stream = std::net::TcpStream::from(stream);
+                let (stream, carrier) = match tls {
+                    None => (HandedStream::Tcp(stream), None),
+                    Some(tls) => {
+                        let (stream, carrier) = handover::carry(stream, *tls, first.to_vec())?;
+                        (HandedStream::Unix(stream), Some(carrier))
+                    }
+                };
+                (peer, local, stream, carrier)
+            }
+        };
+        Ok(HandedOver {
+            speaks,
+            stream,
+            peer,
+            local,
+            carrier,
+        })
     }
 
     /// Nothing more will be written.

@@ -7,6 +7,7 @@ use mio::{
     event::Source,
     net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
+use rustix::net::RecvFlags;
 
 use super::super::{address::Address, listen::Listener};
 
@@ -27,6 +28,14 @@ impl Stream {
                 Ok(Self::Tcp(stream))
             }
             Address::Unix(path) => UnixStream::connect(path).map(Self::Unix),
+        }
+    }
+
+    /// Looks at what came without taking it.
+    pub(super) fn peek(&self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.peek(into),
+            Self::Unix(stream) => Ok(rustix::net::recv(stream, into, RecvFlags::PEEK)?.0),
         }
     }
 

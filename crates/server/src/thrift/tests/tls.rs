@@ -51,7 +51,7 @@ impl Authority {
         self.write("authority", &self.issuer.pem())
     }
 
-    fn files(&self, client_required: bool) -> TlsFiles {
+    pub(super) fn files(&self, client_required: bool) -> TlsFiles {
         let (certificate, key) = self.sign("server", "localhost");
         TlsFiles {
             certificate: self.write("certificate", &certificate.pem()),
@@ -82,7 +82,7 @@ impl Authority {
     }
 
     /// A caller that believes this authority, and shows a certificate of `shows`.
-    fn connect(
+    pub(super) fn connect(
         &self,
         thrift: &Thrift,
         shows: Option<&Authority>,
@@ -158,9 +158,9 @@ async fn tls_and_plain_are_served_on_one_port() {
             assert_eq!(stream.read(&mut [0]).unwrap(), 0, "{dialect}");
         }
     }
-    // HTTP inside of TLS is for nobody here.
+    // TLS inside of TLS is for nobody here.
     let mut stream = authority.connect(&thrift, None);
-    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    stream.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap();
     assert!(stream.read_to_end(&mut Vec::new()).is_err());
     assert!(handed.try_recv().is_err());
     thrift.stop(Duration::from_secs(5)).await;
