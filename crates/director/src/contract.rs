@@ -124,6 +124,12 @@ impl ServiceContract {
         }
     }
 
+    /// For being kept: without what only [`Self::metadata`] looks at.
+    pub(crate) fn into_shared(mut self) -> SharedContract {
+        self.contract.forget_definitions();
+        Arc::new(self)
+    }
+
     /// Nobody wrote it: it was made of the ports in `metadata.yml`, and calls of its methods are jobs.
     #[must_use]
     pub const fn is_derived(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A service: what its files say, checked.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -120,7 +120,7 @@ impl Service {
                     if found.services().next().is_none() {
                         problems.push(without_service());
                     }
-                    contract = Some(Arc::new(found));
+                    contract = Some(found);
                 }
                 Err(found) => problems.extend(found),
             }
@@ -165,7 +165,7 @@ impl Service {
             && metadata.service_type == ServiceType::Computational
         {
             match derive(metadata) {
-                Ok(derived) => contract = Some(Arc::new(derived)),
+                Ok(derived) => contract = Some(derived),
                 // It can be called by other ways than Thrift.
                 Err(found) => problems.extend(found.into_iter().map(|problem| Problem {
                     severity: Severity::Warning,
@@ -183,7 +183,7 @@ impl Service {
                 metadata,
                 run,
                 provision,
-                contract,
+                contract: contract.map(ServiceContract::into_shared),
                 digest: files.digest.clone(),
                 label: files.label.clone(),
                 source: files.source.clone(),

@@ -192,31 +192,32 @@ impl Services {
             version(a).cmp(&version(b))
         });
         let retired = self.retired();
-        for one in &mut found {
+        for mut one in found {
             if let Ok(service) = &mut one.service {
                 warn_of_breaks(&catalog, service);
             }
-            match &one.service {
+            match one.service {
                 Ok(service)
                     if matches!(service.source, Source::Published { .. })
                         && retired.contains(&service.id.to_string()) =>
                 {
                     // Known, so that jobs that run it can be concluded; whoever supplies the version now goes first.
                     if catalog.get(&service.id).is_none() {
-                        insert(&mut catalog, service.clone());
-                        let _ = catalog.retire(&service.id);
+                        let id = service.id.clone();
+                        insert(&mut catalog, service);
+                        let _ = catalog.retire(&id);
                     }
                 }
-                Ok(service) => insert(&mut catalog, service.clone()),
+                Ok(service) => insert(&mut catalog, service),
                 Err(problems) => {
                     let known = catalog
                         .broken()
                         .any(|(label, old)| label == one.label && old == problems.as_slice());
                     if !known {
-                        for problem in problems {
+                        for problem in &problems {
                             tracing::warn!(%problem, "a service is broken");
                         }
-                        catalog.set_broken(&one.label, problems.clone());
+                        catalog.set_broken(&one.label, problems);
                     }
                 }
             }

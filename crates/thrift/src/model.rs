@@ -109,6 +109,14 @@ impl Contract {
         self.root().document.doc.as_deref()
     }
 
+    /// Drops the definitions as they are written, which nothing needs that works with what they mean: more than half of
+    /// what a contract takes. [`File::document`] keeps documentation and headers.
+    pub fn forget_definitions(&mut self) {
+        for file in &mut self.files {
+            file.document.definitions = Vec::new();
+        }
+    }
+
     /// The namespaces of its own file: scope and name.
     pub fn namespaces(&self) -> impl Iterator<Item = (&str, &str)> {
         self.root().namespaces()
