@@ -3,8 +3,8 @@
 use crate::{
     Fault, Malformed, Reader, Result, Schema, Step, Type, WireType,
     malformed::wire_name,
-    rules::{self, Rules},
-    schema::{Bits, Role, Struct, StructId},
+    rules::{self, Kept, Rules, Subject},
+    schema::{Bits, ElementId, MapId, Role, Struct, StructId},
 };
 
 /// Reads a struct and checks it: types, required fields, UTF-8 of strings, unions with one field. Fields that the schema
@@ -31,13 +31,20 @@ fn check_fields<R: Reader, const RULES: bool>(
     let structure = schema.structure(id);
     let nest = reader.struct_begin()?;
     let mut seen = Bits::default();
+    let mut kept = Kept::default();
     while let Some(header) = reader.field_begin()? {
         match structure.index_of_id(header.id) {
             Some(at) if structure.fields[at].ty.wire() == header.wire => {
                 seen.insert(at);
                 let field = &structure.fields[at];
-                check_value::<R, RULES>(schema, field.ty, field.rules.as_deref(), reader)
-                    .map_err(|error| error.within(Step::Field((*field.name).into())))?;
+                let rules = field.rules.as_deref();
+                let checked = match rules {
+                    Some(rules) if RULES && rules.is_kept() => {
+                        check_kept(schema, field.ty, rules, reader, &mut kept)
+                    }
+                    _ => check_value::<R, RULES>(schema, field.ty, rules, reader),
+                };
+                checked.map_err(|error| error.within(Step::Field((*field.name).into())))?;
             }
             _ => reader
                 .skip(header.wire)
@@ -51,6 +58,7 @@ fn check_fields<R: Reader, const RULES: bool>(
     }
     if RULES {
         rules::needed(structure, &seen)?;
+        rules::linked(structure, &kept)?;
     }
     check_number(structure, &seen, reader.offset())
 }
@@ -109,42 +117,9 @@ fn check_value<R: Reader, const RULES: bool>(
         }
         Type::Struct(id) if RULES => check_struct(schema, id, reader),
         Type::Struct(id) => check_fields::<R, false>(schema, id, reader),
-        Type::List(id) => {
-            let element = schema.element(id);
-            let (wire, count) = reader.list_begin()?;
-            rules::count(rules, count, reader)?;
-            let rules = rules.and_then(Rules::of_elements);
-            check_elements::<R, RULES>(schema, element, rules, (wire, count), reader)?;
-            reader.list_end()
-        }
-        Type::Set(id) => {
-            let element = schema.element(id);
-            let (wire, count) = reader.set_begin()?;
-            rules::count(rules, count, reader)?;
-            let rules = rules.and_then(Rules::of_elements);
-            check_elements::<R, RULES>(schema, element, rules, (wire, count), reader)?;
-            reader.set_end()
-        }
-        Type::Map(id) => {
-            let (key, value) = schema.map(id);
-            let (types, count) = reader.map_begin()?;
-            rules::count(rules, count, reader)?;
-            let of_keys = rules.and_then(Rules::of_keys);
-            let of_values = rules.and_then(Rules::of_values);
-            if count > 0
-                && let Some((key_wire, value_wire)) = types
-            {
-                expect(key, key_wire, reader.offset())?;
-                expect(value, value_wire, reader.offset())?;
-                for at in 0..count {
-                    check_value::<R, RULES>(schema, key, of_keys, reader)
-                        .map_err(|error| error.within(Step::Key(at)))?;
-                    check_value::<R, RULES>(schema, value, of_values, reader)
-                        .map_err(|error| error.within(Step::Value(at)))?;
-                }
-            }
-            reader.map_end()
-        }
+        Type::List(id) => check_list::<R, RULES>(schema, id, rules, reader).map(drop),
+        Type::Set(id) => check_set::<R, RULES>(schema, id, rules, reader).map(drop),
+        Type::Map(id) => check_map::<R, RULES>(schema, id, rules, reader).map(drop),
         Type::Binary => reader.binary().map(drop),
         Type::Bool
         | Type::I8
@@ -155,6 +130,96 @@ fn check_value<R: Reader, const RULES: bool>(
         | Type::Uuid
         | Type::Enum(_) => reader.skip(ty.wire()),
     }
+}
+
+/// A field that is looked at again when the struct ends.
+#[inline(never)]
+fn check_kept<R: Reader>(
+    schema: &Schema,
+    ty: Type,
+    rules: &Rules,
+    reader: &mut R,
+    kept: &mut Kept,
+) -> Result<()> {
+    let offset = reader.offset();
+    let count = match (ty, rules.is_skipped()) {
+        (Type::List(id), false) => check_list::<R, true>(schema, id, Some(rules), reader),
+        (Type::List(id), true) => check_list::<R, false>(schema, id, None, reader),
+        (Type::Set(id), false) => check_set::<R, true>(schema, id, Some(rules), reader),
+        (Type::Set(id), true) => check_set::<R, false>(schema, id, None, reader),
+        (Type::Map(id), false) => check_map::<R, true>(schema, id, Some(rules), reader),
+        (Type::Map(id), true) => check_map::<R, false>(schema, id, None, reader),
+        _ => {
+            return rules::plain(ty, rules, reader, |subject| {
+                kept.keep(rules, subject, offset);
+            });
+        }
+    };
+    kept.keep(rules, Subject::Count(count?.into()), offset);
+    Ok(())
+}
+
+/// How many elements it has.
+#[inline]
+fn check_list<R: Reader, const RULES: bool>(
+    schema: &Schema,
+    id: ElementId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+) -> Result<u32> {
+    let (wire, count) = reader.list_begin()?;
+    rules::count(rules, count, reader)?;
+    let of_elements = rules.and_then(Rules::of_elements);
+    let element = schema.element(id);
+    check_elements::<R, RULES>(schema, element, of_elements, (wire, count), reader)?;
+    reader.list_end()?;
+    Ok(count)
+}
+
+/// How many elements it has.
+#[inline]
+fn check_set<R: Reader, const RULES: bool>(
+    schema: &Schema,
+    id: ElementId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+) -> Result<u32> {
+    let (wire, count) = reader.set_begin()?;
+    rules::count(rules, count, reader)?;
+    let of_elements = rules.and_then(Rules::of_elements);
+    let element = schema.element(id);
+    check_elements::<R, RULES>(schema, element, of_elements, (wire, count), reader)?;
+    reader.set_end()?;
+    Ok(count)
+}
+
+/// How many entries it has.
+#[inline]
+fn check_map<R: Reader, const RULES: bool>(
+    schema: &Schema,
+    id: MapId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+) -> Result<u32> {
+    let (key, value) = schema.map(id);
+    let (types, count) = reader.map_begin()?;
+    rules::count(rules, count, reader)?;
+    let of_keys = rules.and_then(Rules::of_keys);
+    let of_values = rules.and_then(Rules::of_values);
+    if count > 0
+        && let Some((key_wire, value_wire)) = types
+    {
+        expect(key, key_wire, reader.offset())?;
+        expect(value, value_wire, reader.offset())?;
+        for at in 0..count {
+            check_value::<R, RULES>(schema, key, of_keys, reader)
+                .map_err(|error| error.within(Step::Key(at)))?;
+            check_value::<R, RULES>(schema, value, of_values, reader)
+                .map_err(|error| error.within(Step::Value(at)))?;
+        }
+    }
+    reader.map_end()?;
+    Ok(count)
 }
 
 fn check_elements<R: Reader, const RULES: bool>(

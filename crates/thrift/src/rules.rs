@@ -6,14 +6,16 @@
 //! [`violations`] finds all.
 //!
 //! What the proposal leaves open is done as its implementation for Go does it: sizes of strings are bytes, a pattern may
-//! match anywhere, and only fields that are set are looked at. References to other fields (`$name`) and functions
-//! (`@len(…)`) are not supported.
+//! match anywhere, and only fields that are set are looked at. A rule of a field may speak of another field of the struct,
+//! `$name`, and of its size, `@len($name)`; rules of what is in containers, `in` and `not_in` may not.
 
+mod linked;
 mod parse;
 mod read;
 
 use std::{cmp::Ordering, fmt};
 
+pub(crate) use linked::{Bound, Kept, bind, linked};
 pub use parse::{Parsed, RuleError};
 pub(crate) use read::{count, needed, plain};
 
@@ -26,6 +28,10 @@ use crate::{
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Rules {
     checks: Vec<Check>,
+    /// Rules about other fields.
+    links: Vec<linked::Link>,
+    /// Rules, its own or those of other fields, need it when the struct ends.
+    keep: Option<linked::Keep>,
     /// `vt.not_nil`: it must be set.
     is_needed: bool,
     /// `vt.skip`: neither it nor what is in it is checked.
@@ -153,6 +159,20 @@ impl Rules {
     /// Neither the value nor what is in it is checked.
     pub(crate) const fn is_skipped(&self) -> bool {
         self.is_skipped
+    }
+
+    /// The value of the field is needed when the struct ends.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.keep.is_some()
+    }
+
+    /// The same with nothing to be checked, if the value is kept.
+    pub(crate) fn kept_only(&self) -> Option<Self> {
+        self.keep?;
+        Some(Self {
+            keep: self.keep,
+            ..Self::default()
+        })
     }
 
     /// The field must be set.
@@ -334,10 +354,15 @@ pub fn violations(schema: &Schema, id: StructId, value: &Value) -> Vec<Malformed
     if !structure.has_rules {
         return found;
     }
+    let mut kept = Kept::default();
     for field in &structure.fields {
         let rules = field.rules.as_deref();
         let step = || Step::Field((*field.name).into());
-        match value.field(field.id) {
+        let set = value.field(field.id);
+        if let (Some(rules), Some(subject)) = (rules, set.and_then(subject)) {
+            kept.keep(rules, subject, 0);
+        }
+        match set {
             Some(value) => found.extend(
                 of_value(schema, field.ty, rules, value)
                     .into_iter()
@@ -347,6 +372,10 @@ pub fn violations(schema: &Schema, id: StructId, value: &Value) -> Vec<Malformed
             None => {}
         }
     }
+    found.extend(kept.broken(structure).map(|(field, words, _)| {
+        let step = Step::Field((*structure.fields[field].name).into());
+        placed(*Malformed::new(Fault::Rule(words), 0), step)
+    }));
     found
 }
 

@@ -9,7 +9,10 @@ mod lookup;
 use std::collections::BTreeMap;
 
 pub use crate::idl::ast::{Requiredness, StructKind};
-use crate::{Value, WireType, rules::Rules};
+use crate::{
+    Value, WireType,
+    rules::{Bound, Rules},
+};
 pub use builder::{BuildError, Builder, NewField, NewMethod};
 pub(crate) use builder::{is_set, json_name};
 use lookup::{Ids, Names};
@@ -202,6 +205,8 @@ pub struct Struct {
     pub(crate) required: Bits,
     /// It, or something in it, has rules to be checked.
     pub has_rules: bool,
+    /// Rules of fields about other fields.
+    pub(crate) links: Box<[Bound]>,
     ids: Ids,
     names: Names,
 }

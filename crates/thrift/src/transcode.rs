@@ -3,8 +3,8 @@
 use crate::{
     Fault, Malformed, Reader, Result, Schema, Step, Type, WireType, Writer,
     check::{check_number, expect, is_utf8, missing},
-    rules::{self, Rules, Subject},
-    schema::{Bits, StructId},
+    rules::{self, Kept, Rules, Subject},
+    schema::{Bits, ElementId, MapId, StructId},
 };
 
 /// Reads a struct in one protocol and writes it in another, and checks it on the way as
@@ -41,6 +41,7 @@ fn transcode_fields<R: Reader, W: Writer, const RULES: bool>(
     let from = reader.struct_begin()?;
     let to = writer.struct_begin();
     let mut seen = Bits::default();
+    let mut kept = Kept::default();
     while let Some(header) = reader.field_begin()? {
         match structure.index_of_id(header.id) {
             Some(at) => {
@@ -49,8 +50,15 @@ fn transcode_fields<R: Reader, W: Writer, const RULES: bool>(
                     seen.insert(at);
                     writer.field_begin(header.wire, header.id);
                     let rules = field.rules.as_deref();
-                    transcode_value::<R, W, RULES>(schema, field.ty, rules, reader, writer)
-                        .map_err(|error| error.within(Step::Field((*field.name).into())))?;
+                    let done = match rules {
+                        Some(rules) if RULES && rules.is_kept() => {
+                            transcode_kept(schema, field.ty, rules, reader, writer, &mut kept)
+                        }
+                        _ => {
+                            transcode_value::<R, W, RULES>(schema, field.ty, rules, reader, writer)
+                        }
+                    };
+                    done.map_err(|error| error.within(Step::Field((*field.name).into())))?;
                     writer.field_end();
                 } else {
                     reader
@@ -70,6 +78,7 @@ fn transcode_fields<R: Reader, W: Writer, const RULES: bool>(
     }
     if RULES {
         rules::needed(structure, &seen)?;
+        rules::linked(structure, &kept)?;
     }
     check_number(structure, &seen, reader.offset())
 }
@@ -117,47 +126,10 @@ fn transcode_value<R: Reader, W: Writer, const RULES: bool>(
         Type::Struct(id) if RULES => transcode_struct(schema, id, reader, writer),
         Type::Struct(id) => transcode_fields::<R, W, false>(schema, id, reader, writer),
         Type::List(id) => {
-            let element = schema.element(id);
-            let (wire, count) = reader.list_begin()?;
-            rules::count(rules, count, reader)?;
-            writer.list_begin(element.wire(), count);
-            let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
-            transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
-            writer.list_end();
-            reader.list_end()
+            transcode_list::<R, W, RULES>(schema, id, rules, reader, writer).map(drop)
         }
-        Type::Set(id) => {
-            let element = schema.element(id);
-            let (wire, count) = reader.set_begin()?;
-            rules::count(rules, count, reader)?;
-            writer.set_begin(element.wire(), count);
-            let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
-            transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
-            writer.set_end();
-            reader.set_end()
-        }
-        Type::Map(id) => {
-            let (key, value) = schema.map(id);
-            let (types, count) = reader.map_begin()?;
-            rules::count(rules, count, reader)?;
-            let of_keys = rules.and_then(Rules::of_keys);
-            let of_values = rules.and_then(Rules::of_values);
-            writer.map_begin(key.wire(), value.wire(), count);
-            if count > 0
-                && let Some((key_wire, value_wire)) = types
-            {
-                expect(key, key_wire, reader.offset())?;
-                expect(value, value_wire, reader.offset())?;
-                for at in 0..count {
-                    transcode_value::<R, W, RULES>(schema, key, of_keys, reader, writer)
-                        .map_err(|error| error.within(Step::Key(at)))?;
-                    transcode_value::<R, W, RULES>(schema, value, of_values, reader, writer)
-                        .map_err(|error| error.within(Step::Value(at)))?;
-                }
-            }
-            writer.map_end();
-            reader.map_end()
-        }
+        Type::Set(id) => transcode_set::<R, W, RULES>(schema, id, rules, reader, writer).map(drop),
+        Type::Map(id) => transcode_map::<R, W, RULES>(schema, id, rules, reader, writer).map(drop),
         Type::Bool
         | Type::I8
         | Type::I16
@@ -167,6 +139,113 @@ fn transcode_value<R: Reader, W: Writer, const RULES: bool>(
         | Type::Uuid
         | Type::Enum(_) => copy_plain(ty.wire(), 1, reader, writer),
     }
+}
+
+/// A field that is looked at again when the struct ends.
+#[inline(never)]
+fn transcode_kept<R: Reader, W: Writer>(
+    schema: &Schema,
+    ty: Type,
+    rules: &Rules,
+    reader: &mut R,
+    writer: &mut W,
+    kept: &mut Kept,
+) -> Result<()> {
+    let offset = reader.offset();
+    let count = match (ty, rules.is_skipped()) {
+        (Type::List(id), false) => {
+            transcode_list::<R, W, true>(schema, id, Some(rules), reader, writer)
+        }
+        (Type::List(id), true) => transcode_list::<R, W, false>(schema, id, None, reader, writer),
+        (Type::Set(id), false) => {
+            transcode_set::<R, W, true>(schema, id, Some(rules), reader, writer)
+        }
+        (Type::Set(id), true) => transcode_set::<R, W, false>(schema, id, None, reader, writer),
+        (Type::Map(id), false) => {
+            transcode_map::<R, W, true>(schema, id, Some(rules), reader, writer)
+        }
+        (Type::Map(id), true) => transcode_map::<R, W, false>(schema, id, None, reader, writer),
+        _ => {
+            return rules::plain(ty, rules, reader, |subject| {
+                kept.keep(rules, subject, offset);
+                write_plain(ty, subject, writer);
+            });
+        }
+    };
+    kept.keep(rules, Subject::Count(count?.into()), offset);
+    Ok(())
+}
+
+/// How many elements it has.
+#[inline]
+fn transcode_list<R: Reader, W: Writer, const RULES: bool>(
+    schema: &Schema,
+    id: ElementId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<u32> {
+    let element = schema.element(id);
+    let (wire, count) = reader.list_begin()?;
+    rules::count(rules, count, reader)?;
+    writer.list_begin(element.wire(), count);
+    let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
+    transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
+    writer.list_end();
+    reader.list_end()?;
+    Ok(count)
+}
+
+/// How many elements it has.
+#[inline]
+fn transcode_set<R: Reader, W: Writer, const RULES: bool>(
+    schema: &Schema,
+    id: ElementId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<u32> {
+    let element = schema.element(id);
+    let (wire, count) = reader.set_begin()?;
+    rules::count(rules, count, reader)?;
+    writer.set_begin(element.wire(), count);
+    let (rules, header) = (rules.and_then(Rules::of_elements), (wire, count));
+    transcode_elements::<R, W, RULES>(schema, element, rules, header, reader, writer)?;
+    writer.set_end();
+    reader.set_end()?;
+    Ok(count)
+}
+
+/// How many entries it has.
+#[inline]
+fn transcode_map<R: Reader, W: Writer, const RULES: bool>(
+    schema: &Schema,
+    id: MapId,
+    rules: Option<&Rules>,
+    reader: &mut R,
+    writer: &mut W,
+) -> Result<u32> {
+    let (key, value) = schema.map(id);
+    let (types, count) = reader.map_begin()?;
+    rules::count(rules, count, reader)?;
+    let of_keys = rules.and_then(Rules::of_keys);
+    let of_values = rules.and_then(Rules::of_values);
+    writer.map_begin(key.wire(), value.wire(), count);
+    if count > 0
+        && let Some((key_wire, value_wire)) = types
+    {
+        expect(key, key_wire, reader.offset())?;
+        expect(value, value_wire, reader.offset())?;
+        for at in 0..count {
+            transcode_value::<R, W, RULES>(schema, key, of_keys, reader, writer)
+                .map_err(|error| error.within(Step::Key(at)))?;
+            transcode_value::<R, W, RULES>(schema, value, of_values, reader, writer)
+                .map_err(|error| error.within(Step::Value(at)))?;
+        }
+    }
+    writer.map_end();
+    reader.map_end()?;
+    Ok(count)
 }
 
 fn transcode_elements<R: Reader, W: Writer, const RULES: bool>(

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Limits, Schema, Type, Value, Writer,
-    rules::Rules,
+    rules::{Kept, Rules},
     schema::{Bits, Field, Requiredness, Role, Struct, StructId},
 };
 
@@ -55,6 +55,8 @@ pub(super) struct Inward<'a, 'w, W> {
     is_again: bool,
     /// Rules do not matter: `vt.skip`.
     are_rules_skipped: bool,
+    /// What was read of fields that rules of the innermost struct compare with each other.
+    kept: Kept,
 }
 
 impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
@@ -78,6 +80,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             again_left: text.len().saturating_mul(AGAIN_MAX),
             is_again: false,
             are_rules_skipped: false,
+            kept: Kept::default(),
         }
     }
 
@@ -104,6 +107,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             again_left: self.again_left,
             is_again: true,
             are_rules_skipped: true,
+            kept: Kept::default(),
         };
         let result = again.value(ty, None);
         self.again_left = again.again_left;
@@ -217,6 +221,8 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
         self.source.enter()?;
         self.source.at += 1;
         let nest = self.writer.struct_begin();
+        let is_linked = !structure.links.is_empty();
+        let outer = is_linked.then(|| std::mem::take(&mut self.kept));
         let mut named = Bits::default();
         let mut set = Bits::default();
         if !self.source.takes(b'}') {
@@ -246,6 +252,9 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             }
         }
         self.end(structure, &set, start)?;
+        if let Some(outer) = outer {
+            self.kept = outer;
+        }
         self.writer.struct_end(nest);
         self.source.leave();
         Ok(())
@@ -333,6 +342,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
         let count = set.count();
         if structure.has_rules && !self.are_rules_skipped {
             self.needed(structure, set, start)?;
+            self.linked(structure)?;
         }
         if structure.is_union() {
             let is_right = count == 1 || (count == 0 && self.options.is_empty_union_allowed);

@@ -265,13 +265,17 @@ impl<'a> Model<'a> {
         unit: usize,
         drafts: &[FieldDraft<'a>],
     ) -> (Vec<NewField>, Vec<Place>) {
+        let types: HashMap<&str, Type> = drafts
+            .iter()
+            .filter_map(|draft| Some((&*draft.ast.name.text, draft.ty?)))
+            .collect();
         let mut fields: Vec<(NewField, Place)> = drafts
             .iter()
             .filter_map(|draft| {
                 let place = self.place(unit, draft.ast.span);
                 let annotations = annotations(&draft.ast.annotations);
                 let ty = draft.ty?;
-                let rules = self.rules(unit, draft.ast, ty, &annotations);
+                let rules = self.rules(unit, draft.ast, (ty, &types), &annotations);
                 let default = match &draft.default {
                     State::Done(built) => built.as_ref().map(|built| built.value.clone()),
                     State::Pending | State::Busy => None,
@@ -298,13 +302,15 @@ impl<'a> Model<'a> {
         &mut self,
         unit: usize,
         field: &ast::Field,
-        ty: Type,
+        (ty, types): (Type, &HashMap<&str, Type>),
         annotations: &Annotations,
     ) -> Option<Rules> {
         if annotations.is_empty() {
             return None;
         }
-        let parsed = Rules::parse(annotations, ty, self.builder.schema());
+        let parsed = Rules::parse_among(annotations, ty, self.builder.schema(), &|name| {
+            types.get(name).copied()
+        });
         for error in parsed.errors {
             let written = &field.annotations;
             let written = written.iter().find(|it| it.key.text == error.annotation);

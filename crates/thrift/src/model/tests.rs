@@ -313,12 +313,12 @@ fn rules_are_read() {
     check(
         "struct S {
   1: i32 a (vt.gt = \"x\", vt.pattern = \"y\")
-  2: i32 b (vt.gt = \"$a\")
+  2: i32 b (vt.gt = \"$a[0]\")
 }",
         &[
             "2:13: error: vt.gt: \"x\" is not an integer of 64 bits",
             "2:26: error: vt.pattern: it is no rule for i32",
-            "3:13: warning: vt.gt: $a refers to other values, which is not supported; the rule is not checked",
+            "3:13: warning: vt.gt: $a[0] refers to a part of a field; the rule is not checked",
         ],
     );
 }

@@ -1,6 +1,10 @@
 //! Rules from annotations.
 
-use super::{Check, Comparison, Pattern, Relation, Rules, numbers};
+use super::{
+    Check, Comparison, Pattern, Relation, Rules,
+    linked::{Link, LinkRelation, Reference},
+    numbers,
+};
 use crate::{
     Schema, Type,
     schema::{Annotations, EnumId},
@@ -31,9 +35,27 @@ pub struct RuleError {
 }
 
 impl Rules {
-    /// The rules of a field of a type. The enumerations of the schema have to be there already.
+    /// The rules of a field that is alone: none of them may speak of another field.
     #[must_use]
     pub fn parse(annotations: &Annotations, ty: Type, schema: &Schema) -> Parsed {
+        Self::parse_among(annotations, ty, schema, &|_| None)
+    }
+
+    /// The rules of a field of a type. The enumerations of the schema have to be there already. `fields` knows the types
+    /// of the fields of the struct, this one included, by their names.
+    #[must_use]
+    pub fn parse_among(
+        annotations: &Annotations,
+        ty: Type,
+        schema: &Schema,
+        fields: &dyn Fn(&str) -> Option<Type>,
+    ) -> Parsed {
+        let field = Place {
+            ty,
+            schema,
+            fields,
+            is_part: false,
+        };
         let mut rules = Self::default();
         let mut errors = Vec::new();
         for (key, values) in annotations {
@@ -41,7 +63,7 @@ impl Rules {
             let Some(path) = path.or_else(|| key.strip_prefix("validate.")) else {
                 continue;
             };
-            if let Err(trouble) = rules.add(path, values, ty, schema) {
+            if let Err(trouble) = rules.add(path, values, field) {
                 let (reason, is_unsupported) = match trouble {
                     Trouble::Wrong(reason) => (reason, false),
                     Trouble::Unsupported(reason) => (reason, true),
@@ -61,13 +83,8 @@ impl Rules {
     }
 
     /// Adds a rule, which may be for what is in a container: `elem.min_size`.
-    fn add(
-        &mut self,
-        path: &str,
-        values: &[String],
-        ty: Type,
-        schema: &Schema,
-    ) -> Result<(), Trouble> {
+    fn add(&mut self, path: &str, values: &[String], place: Place<'_>) -> Result<(), Trouble> {
+        let Place { ty, schema, .. } = place;
         if let Some((part, rest)) = path.split_once('.') {
             let (rules, ty) = match (part, ty) {
                 ("elem", Type::List(id) | Type::Set(id)) => (&mut self.element, schema.element(id)),
@@ -81,15 +98,23 @@ impl Rules {
                 }
                 _ => return Err(Trouble::unknown(path)),
             };
-            return rules.get_or_insert_default().add(rest, values, ty, schema);
+            let place = Place {
+                ty,
+                is_part: true,
+                ..place
+            };
+            return rules.get_or_insert_default().add(rest, values, place);
         }
         let (name, is_literal) = match path.strip_suffix("_escape") {
             Some(name) => (name, true),
             None => (path, false),
         };
-        if !is_literal && let Some(value) = values.iter().find(|value| is_dynamic(value)) {
+        let dynamic = |value: &&String| !is_literal && is_dynamic(value);
+        if let Some(value) = values.iter().find(dynamic)
+            && (place.is_part || !may_be_dynamic(name))
+        {
             return Err(Trouble::Unsupported(format!(
-                "{value} refers to other values, which is not supported; the rule is not checked"
+                "{value} refers to another field, which this rule cannot; it is not checked"
             )));
         }
         match name {
@@ -103,7 +128,15 @@ impl Rules {
             }
             _ => {
                 for value in values {
-                    self.checks.extend(check(name, value, ty, schema)?);
+                    match operand(value, place).filter(|_| !is_literal) {
+                        None => self.checks.extend(check(name, value, ty, schema)?),
+                        Some(operand) => match operand? {
+                            Operand::Number(number) => {
+                                self.checks.extend(check(name, &number, ty, schema)?);
+                            }
+                            Operand::Field(other) => self.links.push(link(name, other, place)?),
+                        },
+                    }
                 }
             }
         }
@@ -119,6 +152,116 @@ enum Trouble {
 impl Trouble {
     fn unknown(name: &str) -> Self {
         Self::Unsupported(format!("there is no rule \"{name}\"; it is not checked"))
+    }
+}
+
+/// Where rules are written.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    /// The type of the field, or of what is in it.
+    ty: Type,
+    schema: &'a Schema,
+    /// The types of the struct's fields.
+    fields: &'a dyn Fn(&str) -> Option<Type>,
+    /// They are for what is in the field.
+    is_part: bool,
+}
+
+/// What a rule compares with, if that is no text.
+enum Operand {
+    /// The size of a text that is written there.
+    Number(String),
+    Field(Reference),
+}
+
+/// `$name`, `@len($name)` or `@len(text)`; none for a plain text.
+fn operand(value: &str, place: Place<'_>) -> Option<Result<Operand, Trouble>> {
+    if !is_dynamic(value) {
+        return None;
+    }
+    let (inner, is_size) = match value.strip_prefix("@len(") {
+        Some(rest) => match rest.strip_suffix(')') {
+            Some(inner) => (inner.trim(), true),
+            None => return Some(Err(Trouble::Wrong(format!("{value}: the ) is missing")))),
+        },
+        None if value.starts_with('$') => (value, false),
+        None => {
+            let reason = format!("{value}: @len is the only function; the rule is not checked");
+            return Some(Err(Trouble::Unsupported(reason)));
+        }
+    };
+    let Some(name) = inner.strip_prefix('$') else {
+        let size = unquoted(inner).len();
+        return Some(Ok(Operand::Number(size.to_string())));
+    };
+    if name.contains(['[', '.']) {
+        let reason = format!("{value} refers to a part of a field; the rule is not checked");
+        return Some(Err(Trouble::Unsupported(reason)));
+    }
+    Some(match (place.fields)(name) {
+        Some(_) => Ok(Operand::Field(Reference {
+            name: name.to_owned(),
+            is_size,
+        })),
+        None => Err(Trouble::Wrong(format!(
+            "there is no field {name:?} beside it; with _escape behind the rule, {value} is meant as it is written"
+        ))),
+    })
+}
+
+/// Rules that may speak of another field.
+fn may_be_dynamic(name: &str) -> bool {
+    !matches!(
+        name,
+        "not_nil" | "skip" | "no_sparse" | "in" | "not_in" | "pattern" | "defined_only"
+    )
+}
+
+/// A rule about another field: both are of types that it can compare.
+fn link(name: &str, other: Reference, place: Place<'_>) -> Result<Link, Trouble> {
+    let Place { ty, schema, .. } = place;
+    let is_text = |ty| matches!(ty, Type::String | Type::Binary);
+    let has_size = |ty| is_text(ty) || matches!(ty, Type::List(_) | Type::Set(_) | Type::Map(_));
+    let is_integer = |ty| matches!(ty, Type::I8 | Type::I16 | Type::I32 | Type::I64);
+    let is_number = |ty| is_integer(ty) || ty == Type::Double;
+    let other_type = (place.fields)(&other.name).unwrap_or(ty);
+    if other.is_size && !has_size(other_type) {
+        let name = schema.type_name(other_type);
+        return Err(Trouble::Wrong(format!("{other}: {name} has no size")));
+    }
+    let wanted = if other.is_size { Type::I64 } else { other_type };
+    let comparison = comparison_of(name);
+    let is_equality = matches!(comparison, Some(Comparison::Equal | Comparison::NotEqual));
+    let relation = match (name, comparison) {
+        ("min_size", _) if has_size(ty) => LinkRelation::Size(Comparison::AtLeast),
+        ("max_size", _) if has_size(ty) => LinkRelation::Size(Comparison::AtMost),
+        (_, Some(Comparison::Equal)) if is_text(ty) => LinkRelation::Text(Relation::Equal),
+        (_, Some(Comparison::NotEqual)) if is_text(ty) => LinkRelation::Text(Relation::NotEqual),
+        (_, Some(comparison)) if is_number(ty) => LinkRelation::Value(comparison),
+        (_, Some(comparison)) if is_equality && matches!(ty, Type::Bool | Type::Enum(_)) => {
+            LinkRelation::Value(comparison)
+        }
+        _ => match relation_of(name) {
+            Some(relation) if is_text(ty) => LinkRelation::Text(relation),
+            None if comparison.is_none() && !matches!(name, "min_size" | "max_size") => {
+                return Err(Trouble::unknown(name));
+            }
+            _ => return Err(not_for(ty, schema)),
+        },
+    };
+    let can_be_compared = match relation {
+        LinkRelation::Size(_) => is_integer(wanted),
+        LinkRelation::Text(_) => is_text(wanted),
+        LinkRelation::Value(_) => {
+            is_number(ty) && is_number(wanted) || ty == wanted && !is_text(ty)
+        }
+    };
+    if can_be_compared {
+        Ok(Link { relation, other })
+    } else {
+        let (own, wanted) = (schema.type_name(ty), schema.type_name(wanted));
+        let reason = format!("{other} is of type {wanted}, with which {own} cannot be compared so");
+        Err(Trouble::Wrong(reason))
     }
 }
 
@@ -201,30 +344,36 @@ fn among(wanted: bool, items: &[&str], ty: Type, schema: &Schema) -> Result<Chec
     }
 }
 
+fn comparison_of(name: &str) -> Option<Comparison> {
+    Some(match name {
+        "const" | "eq" => Comparison::Equal,
+        "ne" => Comparison::NotEqual,
+        "lt" => Comparison::Less,
+        "le" => Comparison::AtMost,
+        "gt" => Comparison::Greater,
+        "ge" => Comparison::AtLeast,
+        _ => return None,
+    })
+}
+
+fn relation_of(name: &str) -> Option<Relation> {
+    Some(match name {
+        "prefix" => Relation::Begins,
+        "suffix" => Relation::Ends,
+        "contains" => Relation::Contains,
+        "not_contains" => Relation::ContainsNot,
+        _ => return None,
+    })
+}
+
 /// The check of a rule with one value; none if it asks for nothing.
 fn check(name: &str, text: &str, ty: Type, schema: &Schema) -> Result<Option<Check>, Trouble> {
-    let comparison = match name {
-        "const" | "eq" => Some(Comparison::Equal),
-        "ne" => Some(Comparison::NotEqual),
-        "lt" => Some(Comparison::Less),
-        "le" => Some(Comparison::AtMost),
-        "gt" => Some(Comparison::Greater),
-        "ge" => Some(Comparison::AtLeast),
-        _ => None,
-    };
-    if let Some(comparison) = comparison {
+    if let Some(comparison) = comparison_of(name) {
         return compare(comparison, text, ty, schema).map(Some);
     }
     let is_text = matches!(ty, Type::String | Type::Binary);
     let has_size = is_text || matches!(ty, Type::List(_) | Type::Set(_) | Type::Map(_));
-    let relation = match name {
-        "prefix" => Some(Relation::Begins),
-        "suffix" => Some(Relation::Ends),
-        "contains" => Some(Relation::Contains),
-        "not_contains" => Some(Relation::ContainsNot),
-        _ => None,
-    };
-    match (name, relation) {
+    match (name, relation_of(name)) {
         (_, Some(relation)) if is_text => Ok(Some(Check::Text(relation, text.into()))),
         ("pattern", _) if is_text => pattern(text).map(Some),
         ("min_size", _) if has_size => size(text).map(Check::SizeMin).map(Some),

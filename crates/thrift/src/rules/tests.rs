@@ -6,6 +6,8 @@ use crate::{
     transcode_struct, write_value,
 };
 
+mod linked;
+
 /// Types to choose from, and the schema that they are of.
 struct World {
     builder: Builder,
@@ -525,8 +527,9 @@ fn bad_rules_say_why() {
 #[test]
 fn what_is_not_supported_is_said_to_be_so() {
     for rule in [
-        ("vt.eq", "$other"),
-        ("vt.gt", "@len($a)"),
+        ("vt.in", "$other"),
+        ("vt.eq", "@sum($a)"),
+        ("vt.eq", "$a[1]"),
         ("vt.assert", "1"),
         ("vt.elem", "1"),
     ] {
@@ -539,7 +542,7 @@ fn what_is_not_supported_is_said_to_be_so() {
         assert!(parsed.errors[0].is_unsupported, "{rule:?}");
     }
     // What is good beside it stays.
-    let rules = annotations(&[("vt.eq", "$other"), ("vt.gt", "3"), ("api.key", "x")]);
+    let rules = annotations(&[("vt.eq", "$other[0]"), ("vt.gt", "3"), ("api.key", "x")]);
     let parsed = Rules::parse(&rules, Type::I32, World::new().builder.schema());
     assert!(parsed.rules.is_some());
     assert_eq!(parsed.errors.len(), 1);

@@ -6,7 +6,10 @@ use super::{
     Annotations, Bits, ElementId, Enum, EnumId, EnumValue, Field, Ids, MapId, Method, Names,
     Requiredness, Role, Schema, Service, ServiceId, Struct, StructId, StructKind, Type,
 };
-use crate::{Value, rules::Rules};
+use crate::{
+    Value,
+    rules::{Rules, bind},
+};
 
 /// Makes a [`Schema`]. Things get their ids first and their content later, because types may name each other in circles.
 #[derive(Debug, Default)]
@@ -149,6 +152,7 @@ impl Builder {
             fields: Box::default(),
             required: Bits::default(),
             has_rules: false,
+            links: Box::default(),
             ids: Ids::new(&[]),
             names: Names::default(),
         });
@@ -173,6 +177,7 @@ impl Builder {
                 id: twice[0].id,
             });
         }
+        let links = bind(&mut fields);
         let is_union = structure.is_union();
         // An exception may be called `success`, as what is returned. Results are found by id alone.
         let may_share_names = matches!(structure.role, Role::Result);
@@ -196,6 +201,7 @@ impl Builder {
         structure.ids = Ids::new(&ids);
         structure.names = names;
         structure.fields = fields;
+        structure.links = links;
         Ok(())
     }
 

@@ -11,9 +11,20 @@ use super::{
 };
 use crate::{
     Type, Writer,
-    rules::{Rules, Subject},
+    rules::{Kept, Rules, Subject},
     schema::{Bits, Struct},
 };
+
+/// Looks at a value, and keeps it if it is needed later.
+fn look(
+    kept: &mut Kept,
+    rules: &Rules,
+    subject: Subject<'_>,
+    start: usize,
+) -> std::result::Result<(), String> {
+    kept.keep(rules, subject, start);
+    rules.check(subject)
+}
 
 impl<W: Writer> Inward<'_, '_, W> {
     /// A value that rules look at, or something in it.
@@ -21,65 +32,73 @@ impl<W: Writer> Inward<'_, '_, W> {
     pub(super) fn value_with_rules(&mut self, ty: Type, rules: &Rules) -> Result<()> {
         if rules.is_skipped() {
             let were_skipped = std::mem::replace(&mut self.are_rules_skipped, true);
-            let result = self.value_without_rules(ty);
+            let result = match rules.kept_only() {
+                Some(kept) => self.value_with_rules(ty, &kept),
+                None => self.value_without_rules(ty),
+            };
             self.are_rules_skipped = were_skipped;
             return result;
         }
         self.source.peek();
         let start = self.source.at;
         let before = self.source.violations.len();
+        // Until it is known to be right.
+        self.kept.give_up(rules);
         let broken = match ty {
             Type::Bool => {
                 let value = self.bool()?;
                 self.writer.bool(value);
-                rules.check(Subject::Bool(value))
+                look(&mut self.kept, rules, Subject::Bool(value), start)
             }
             Type::I8 => {
                 let value = self.integer(ty, i8::MIN.into(), i8::MAX.into())?;
                 self.writer.i8(value as i8);
-                rules.check(Subject::Integer(value))
+                look(&mut self.kept, rules, Subject::Integer(value), start)
             }
             Type::I16 => {
                 let value = self.integer(ty, i16::MIN.into(), i16::MAX.into())?;
                 self.writer.i16(value as i16);
-                rules.check(Subject::Integer(value))
+                look(&mut self.kept, rules, Subject::Integer(value), start)
             }
             Type::I32 => {
                 let value = self.integer(ty, i32::MIN.into(), i32::MAX.into())?;
                 self.writer.i32(value as i32);
-                rules.check(Subject::Integer(value))
+                look(&mut self.kept, rules, Subject::Integer(value), start)
             }
             Type::I64 => {
                 let value = self.integer(ty, i64::MIN, i64::MAX)?;
                 self.writer.i64(value);
-                rules.check(Subject::Integer(value))
+                look(&mut self.kept, rules, Subject::Integer(value), start)
             }
             Type::Enum(id) => {
                 let value = self.enumeration(self.schema.enumeration(id))?;
                 self.writer.i32(value);
-                rules.check(Subject::Integer(value.into()))
+                look(&mut self.kept, rules, Subject::Integer(value.into()), start)
             }
             Type::Double => {
                 let value = self.double()?;
                 self.writer.double(value);
-                rules.check(Subject::Double(value))
+                look(&mut self.kept, rules, Subject::Double(value), start)
             }
             Type::String => {
                 let text = self.string()?;
                 let text = self.source.str_of(text);
                 self.writer.string(text);
-                rules.check(Subject::Text(text))
+                look(&mut self.kept, rules, Subject::Text(text), start)
             }
             Type::Binary => {
                 self.binary()?;
                 self.writer.binary(&self.bytes);
-                rules.check(Subject::Bytes(&self.bytes))
+                look(&mut self.kept, rules, Subject::Bytes(&self.bytes), start)
             }
             Type::Uuid | Type::Struct(_) => return self.value_without_rules(ty),
             Type::List(id) => return self.list(ty, self.schema.element(id), Some(rules)),
             Type::Set(id) => return self.set(ty, self.schema.element(id), Some(rules)),
             Type::Map(id) => return self.map(ty, self.schema.map(id), Some(rules)),
         };
+        if self.source.violations.len() != before {
+            self.kept.give_up(rules);
+        }
         match broken {
             // What stands in for a value that is wrong anyway was not meant.
             Err(words) if self.source.violations.len() == before => self.broken(&words, start),
@@ -102,7 +121,7 @@ impl<W: Writer> Inward<'_, '_, W> {
         start: usize,
     ) -> Result<()> {
         if let Some(rules) = rules
-            && let Err(words) = rules.check(Subject::Count(count.into()))
+            && let Err(words) = look(&mut self.kept, rules, Subject::Count(count.into()), start)
         {
             return self.broken(&words, start);
         }
@@ -138,6 +157,22 @@ impl<W: Writer> Inward<'_, '_, W> {
             Some(Err(words)) => self.broken(&words, start),
             Some(Ok(())) | None => Ok(()),
         }
+    }
+
+    /// Fields that are compared with each other are as they must be.
+    #[inline(never)]
+    pub(super) fn linked(&mut self, structure: &Struct) -> Result<()> {
+        if structure.links.is_empty() {
+            return Ok(());
+        }
+        let broken: Vec<_> = self.kept.broken(structure).collect();
+        for (at, words, offset) in broken {
+            let before = self.source.violations.len();
+            let result = self.broken(&words, offset);
+            self.source.within(before, &structure.fields[at].json_name);
+            result?;
+        }
+        Ok(())
     }
 
     /// Fields that must be set are, or have a default that is written.
