@@ -123,7 +123,7 @@ pub struct ThriftProvider {
     pub tls: Option<ThriftTls>,
 }
 
-/// Whom to believe that it is an instance.
+/// Whom to believe that it is an instance, and who it is told that calls.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ThriftTls {
@@ -131,6 +131,10 @@ pub struct ThriftTls {
     pub ca: Option<String>,
     /// The name that its certificate must be for; the host of its address if none is said.
     pub name: Option<String>,
+    /// A file with the certificate that it is shown, and those between it and its authority, PEM. With `key`.
+    pub certificate: Option<String>,
+    /// A file with the private key of the certificate, PEM.
+    pub key: Option<String>,
 }
 
 /// An instance as it is registered.

@@ -29,7 +29,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
@@ -88,6 +88,8 @@ pub struct ThriftConfig {
     pub metrics: ThriftMetrics,
     /// With it, callers may speak TLS.
     pub tls: Option<TlsFiles>,
+    /// Where files for TLS to instances may be that register themselves. Without it they may name none.
+    pub tls_directory: Option<PathBuf>,
     /// Callers that come over a network must speak TLS. Those of whom a certificate is required must anyway.
     pub tls_required: bool,
 }
@@ -106,6 +108,7 @@ impl Default for ThriftConfig {
             queue_max: 1_000,
             metrics: ThriftMetrics::default(),
             tls: None,
+            tls_directory: None,
             tls_required: false,
         }
     }
@@ -272,6 +275,12 @@ impl Thrift {
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.shared.config.limits
+    }
+
+    /// Where files for TLS may be that somebody names who registers an instance.
+    #[must_use]
+    pub fn tls_directory(&self) -> Option<&Path> {
+        self.shared.config.tls_directory.as_deref()
     }
 
     /// From now on names mean what this catalog says. Calls under way end as they began.

@@ -61,11 +61,7 @@ pub enum TlsError {
 /// [`TlsError`].
 fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = certificates(&files.certificate, "a certificate")?;
-    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|error| TlsError::File {
-        what: "a private key",
-        path: files.key.clone(),
-        reason: error.to_string(),
-    })?;
+    let key = private_key(&files.key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let unusable = |error: rustls::Error| TlsError::Certificate {
         path: files.certificate.clone(),
@@ -94,6 +90,14 @@ fn server_config(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     };
     let config = builder.with_single_cert(chain, key).map_err(unusable)?;
     Ok(Arc::new(config))
+}
+
+fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
+    PrivateKeyDer::from_pem_file(path).map_err(|error| TlsError::File {
+        what: "a private key",
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })
 }
 
 fn certificates(path: &Path, what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -161,7 +161,7 @@ fn read_speaks(table: &mut Table<'_>, report: &mut Report<'_>) -> Speaks {
     }
 }
 
-/// `tls = true`, or a table with the authorities and the name that is believed.
+/// `tls = true`, or a table with the authorities and the name that is believed, and what is shown to it.
 fn read_tls(table: &mut Table<'_>, report: &mut Report<'_>) -> Option<ThriftTls> {
     if table.get("tls")?.get_ref().as_table().is_none() {
         let is_tls = table.flag("tls", report)?;
@@ -172,7 +172,24 @@ fn read_tls(table: &mut Table<'_>, report: &mut Report<'_>) -> Option<ThriftTls>
         let value = tls.get(name)?;
         tls.text(value, name, report).map(ToOwned::to_owned)
     };
-    let (ca, name) = (text("ca"), text("name"));
+    let said = ThriftTls {
+        ca: text("ca"),
+        name: text("name"),
+        certificate: text("certificate"),
+        key: text("key"),
+    };
+    for (there, missing, name) in [
+        (&said.certificate, &said.key, "certificate"),
+        (&said.key, &said.certificate, "key"),
+    ] {
+        if there.is_some()
+            && missing.is_none()
+            && let Some(value) = tls.get(name)
+        {
+            let reason = "certificate and key go together";
+            tls.error(value.span(), name, reason, report);
+        }
+    }
     tls.finish(report);
-    Some(ThriftTls { ca, name })
+    Some(said)
 }

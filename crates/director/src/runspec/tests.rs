@@ -367,7 +367,7 @@ proptest! {
 mod provision {
     use super::*;
     use crate::{
-        ThriftProtocol, ThriftTransport,
+        ThriftProtocol, ThriftTls, ThriftTransport,
         provision::ProviderSpec,
         runspec::ServiceToml,
         testing::{SLEEPER, load},
@@ -405,6 +405,30 @@ mod provision {
         assert_eq!((a.speaks.slots, a.speaks.weight), (Some(4), 0.5));
         assert_eq!((b.speaks.slots, b.speaks.weight), (None, 1.0));
         assert_eq!(b.speaks.thrift, crate::ThriftProvider::default());
+    }
+
+    #[test]
+    fn tls_is_said_in_a_word_or_by_files() {
+        let of = |tls: &str| {
+            let text =
+                format!("[[instances]]\nname = \"a\"\naddress = \"wss://a:1/x\"\ntls = {tls}\n");
+            let instances = good(&text).provision.instances;
+            instances[0].speaks.thrift.tls.clone()
+        };
+        assert_eq!(of("false"), None);
+        assert_eq!(of("true"), Some(ThriftTls::default()));
+        let text = |text: &str| Some(text.to_owned());
+        let expected = ThriftTls {
+            ca: text("/a"),
+            name: None,
+            certificate: text("/c"),
+            key: text("/k"),
+        };
+        let files = "{ ca = \"/a\", certificate = \"/c\", key = \"/k\" }";
+        assert_eq!(of(files), Some(expected));
+        let one = "[[instances]]\nname = \"a\"\naddress = \"a:1\"\ntls = { key = \"/k\" }\n";
+        let reason = "f:4:15: instances[0].tls.key: certificate and key go together";
+        bad(one, reason);
     }
 
     #[test]

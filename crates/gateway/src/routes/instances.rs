@@ -1,5 +1,7 @@
 //! Instances of a service: who provides it, registered by lease and heartbeat.
 
+use std::path::{Component, Path};
+
 use axum::{
     Json,
     body::Body,
@@ -106,7 +108,7 @@ pub(super) async fn answer(
                 }
                 "PUT" => {
                     let value = json_body(headers, body, node.config.json_max).await?;
-                    let new = new_instance(id.clone(), value)?;
+                    let new = new_instance(id.clone(), value, thrift.tls_directory())?;
                     let registered = thrift.register(new)?;
                     let status = match registered.generation {
                         1 => StatusCode::CREATED,
@@ -172,7 +174,11 @@ fn id(service: ServiceId, name: &str) -> Result<InstanceId, Problem> {
     Ok(InstanceId { service, name })
 }
 
-fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
+fn new_instance(
+    id: InstanceId,
+    value: Value,
+    tls_directory: Option<&Path>,
+) -> Result<NewInstance, Problem> {
     let mut violations = Vec::new();
     let mut new = NewInstance {
         id,
@@ -237,7 +243,7 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
         };
         new.thrift.multiplex = members.text("multiplex");
         new.thrift.is_pipelined = members.flag("pipelined").unwrap_or(false);
-        new.thrift.tls = tls(&mut members);
+        new.thrift.tls = tls(&mut members, tls_directory);
         members.end();
     }
     if violations.is_empty() {
@@ -247,8 +253,8 @@ fn new_instance(id: InstanceId, value: Value) -> Result<NewInstance, Problem> {
     }
 }
 
-/// `true`, or whom to believe.
-fn tls(members: &mut Members<'_>) -> Option<ThriftTls> {
+/// `true`, or whom to believe and what to show.
+fn tls(members: &mut Members<'_>, directory: Option<&Path>) -> Option<ThriftTls> {
     let value = members.take("tls")?;
     if let Value::Bool(is_tls) = value {
         return is_tls.then(ThriftTls::default);
@@ -259,21 +265,46 @@ fn tls(members: &mut Members<'_>) -> Option<ThriftTls> {
     };
     let mut tls = ThriftTls::default();
     for (key, value) in object {
-        let place = match key.as_str() {
-            "ca" => &mut tls.ca,
-            "name" => &mut tls.name,
+        let (place, is_file) = match key.as_str() {
+            "ca" => (&mut tls.ca, true),
+            "name" => (&mut tls.name, false),
+            "certificate" => (&mut tls.certificate, true),
+            "key" => (&mut tls.key, true),
             _ => {
-                members.wrong("tls", "unknown", "has `ca` and `name` only");
+                let detail = "has `ca`, `name`, `certificate` and `key` only";
+                members.wrong("tls", "unknown", detail);
                 continue;
             }
         };
         match value {
             Value::Null => {}
+            Value::String(text) if is_file => match file_below(directory, &text) {
+                Ok(path) => *place = Some(path),
+                Err(reason) => members.wrong("tls", "file", format!("{key} {reason}")),
+            },
             Value::String(text) => *place = Some(text),
             _ => members.wrong("tls", "type", format!("{key} must be text")),
         }
     }
+    if tls.certificate.is_some() != tls.key.is_some() {
+        members.wrong("tls", "pair", "certificate and key go together");
+    }
     Some(tls)
+}
+
+/// The path of a file that somebody names over HTTP: one of those that the operator has put there for it. Any other would
+/// tell whoever may register what files there are, and show keys of others to whom they like.
+fn file_below(directory: Option<&Path>, name: &str) -> Result<String, &'static str> {
+    let directory = directory.ok_or("names a file, and there is no thrift.tls_directory")?;
+    let path = directory.join(name);
+    let goes_up = path
+        .components()
+        .any(|part| matches!(part, Component::ParentDir));
+    let path = path
+        .to_str()
+        .filter(|_| !goes_up && path.starts_with(directory));
+    path.map(ToOwned::to_owned)
+        .ok_or("must be a file below thrift.tls_directory")
 }
 
 fn shown(thrift: &Thrift, id: &InstanceId, status: StatusCode) -> Result<Response, Problem> {
@@ -340,6 +371,54 @@ impl From<RegisterError> for Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_files_that_were_put_there_for_it_can_be_named() {
+        let directory = Path::new("/etc/trefoil/instances");
+        for good in ["ca.pem", "a/b.pem", "/etc/trefoil/instances/ca.pem"] {
+            let path = file_below(Some(directory), good).unwrap();
+            assert!(path.starts_with("/etc/trefoil/instances/"), "{path}");
+        }
+        for bad in [
+            "../server.key",
+            "/etc/shadow",
+            "a/../../b",
+            "/etc/trefoil/instances/../x",
+        ] {
+            assert!(file_below(Some(directory), bad).is_err(), "{bad}");
+        }
+        assert!(file_below(None, "ca.pem").is_err());
+    }
+
+    #[test]
+    fn a_certificate_comes_with_its_key() {
+        let directory = Some(Path::new("/d"));
+        let id = || InstanceId {
+            service: "a/b:1.0.0".parse().unwrap(),
+            name: "x".parse().unwrap(),
+        };
+        let of = |tls: Value| {
+            let value = json!({"address": "h:1", "thrift": {"tls": tls}});
+            new_instance(id(), value, directory).map(|new| new.thrift.tls)
+        };
+        let tls = of(json!({"ca": "ca", "certificate": "c", "key": "k", "name": "n"}));
+        let expected = ThriftTls {
+            ca: Some("/d/ca".to_owned()),
+            name: Some("n".to_owned()),
+            certificate: Some("/d/c".to_owned()),
+            key: Some("/d/k".to_owned()),
+        };
+        assert_eq!(tls.unwrap(), Some(expected));
+        assert_eq!(of(json!(true)).unwrap(), Some(ThriftTls::default()));
+        for bad in [
+            json!({"certificate": "c"}),
+            json!({"key": "k"}),
+            json!({"ca": "../x"}),
+            json!({"cert": "c"}),
+        ] {
+            assert!(of(bad.clone()).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn paths() {

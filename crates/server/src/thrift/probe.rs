@@ -157,7 +157,9 @@ fn tls(
     let Some(tls) = said.or_else(|| is_secure.then(ThriftTls::default)) else {
         return Ok(None);
     };
-    let config = authorities.config(tls.ca.as_deref().map(Path::new));
+    let shown = tls.certificate.as_deref().zip(tls.key.as_deref());
+    let shown = shown.map(|(certificate, key)| (Path::new(certificate), Path::new(key)));
+    let config = authorities.config(tls.ca.as_deref().map(Path::new), shown);
     let config = config.map_err(|error| error.to_string())?;
     let name = tls.name.as_deref().or_else(|| place.host());
     let name = name.ok_or("TLS over a unix socket needs the name that the certificate is for")?;

@@ -1,4 +1,4 @@
-//! TLS to others: whom to believe.
+//! TLS to others: whom to believe, and what to show them.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,7 @@ use std::{
 
 use rustls::ClientConfig;
 
-use super::{TlsError, reload::Stamp, roots};
+use super::{TlsError, certificates, private_key, reload::Stamp, roots};
 
 /// Where systems keep the authorities that they believe.
 const SYSTEM: [&str; 4] = [
@@ -20,41 +20,66 @@ const SYSTEM: [&str; 4] = [
 /// The variable that names another file, as with OpenSSL.
 const VARIABLE: &str = "SSL_CERT_FILE";
 
-/// Files of authorities, and what they were when they were read.
+/// Files for TLS to somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Files {
+    authorities: PathBuf,
+    /// A certificate and its key, for who asks for one.
+    shown: Option<(PathBuf, PathBuf)>,
+}
+
+/// What is in files, and what they were when they were read.
 #[derive(Debug, Default)]
 pub(crate) struct Authorities {
-    read: Mutex<HashMap<PathBuf, Known>>,
+    read: Mutex<HashMap<Files, Known>>,
 }
 
 #[derive(Debug)]
 struct Known {
-    stamp: Option<Stamp>,
+    seen: [Option<Stamp>; 3],
     config: Arc<ClientConfig>,
+}
+
+impl Files {
+    fn seen(&self) -> [Option<Stamp>; 3] {
+        let certificate = self.shown.as_ref().map(|(certificate, _)| certificate);
+        let key = self.shown.as_ref().map(|(_, key)| key);
+        let paths = [Some(&self.authorities), certificate, key];
+        paths.map(|path| path.and_then(|path| Stamp::of(path)))
+    }
 }
 
 impl Authorities {
     /// How to speak to somebody whose certificate is of an authority in `file`, or of one that the system believes. Names
-    /// are always verified.
+    /// are always verified. `shown` is a certificate of our own, and its key, for who asks for one.
     ///
     /// # Errors
     /// [`TlsError`].
-    pub(crate) fn config(&self, file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-        let path = file.map_or_else(system, Path::to_owned);
-        let stamp = Stamp::of(&path);
+    pub(crate) fn config(
+        &self,
+        file: Option<&Path>,
+        shown: Option<(&Path, &Path)>,
+    ) -> Result<Arc<ClientConfig>, TlsError> {
+        let files = Files {
+            authorities: file.map_or_else(system, Path::to_owned),
+            shown: shown.map(|(certificate, key)| (certificate.to_owned(), key.to_owned())),
+        };
+        // Before they are read: what is written meanwhile is for the next look.
+        let seen = files.seen();
         let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = read.get(&path)
-            && known.stamp == stamp
+        if let Some(known) = read.get(&files)
+            && known.seen == seen
         {
             return Ok(Arc::clone(&known.config));
         }
-        // What was read from it before is not believed any more, whatever is there now.
-        read.remove(&path);
-        let config = client_config(&path)?;
+        // What was read from them before does not count any more, whatever is there now.
+        read.remove(&files);
+        let config = client_config(&files)?;
         let known = Known {
-            stamp,
+            seen,
             config: Arc::clone(&config),
         };
-        read.insert(path, known);
+        read.insert(files, known);
         Ok(config)
     }
 }
@@ -70,7 +95,8 @@ fn system() -> PathBuf {
     )
 }
 
-fn client_config(path: &Path) -> Result<Arc<ClientConfig>, TlsError> {
+fn client_config(files: &Files) -> Result<Arc<ClientConfig>, TlsError> {
+    let path = &files.authorities;
     let roots = roots(path, "authorities")?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
@@ -79,8 +105,16 @@ fn client_config(path: &Path) -> Result<Arc<ClientConfig>, TlsError> {
             what: "authorities",
             path: path.to_owned(),
             reason: error.to_string(),
-        })?;
-    Ok(Arc::new(
-        builder.with_root_certificates(roots).with_no_client_auth(),
-    ))
+        })?
+        .with_root_certificates(roots);
+    let Some((certificate, key)) = &files.shown else {
+        return Ok(Arc::new(builder.with_no_client_auth()));
+    };
+    let chain = certificates(certificate, "a certificate")?;
+    let config = builder.with_client_auth_cert(chain, private_key(key)?);
+    let config = config.map_err(|error| TlsError::Certificate {
+        path: certificate.clone(),
+        reason: error.to_string(),
+    })?;
+    Ok(Arc::new(config))
 }

@@ -207,6 +207,14 @@ pub(crate) const KEYS: &[Key] = &[
         help: "Authorities whose client certificates are believed, PEM",
     },
     Key {
+        name: "thrift.tls_directory",
+        env: "TREFOIL_THRIFT_TLS_DIRECTORY",
+        flag: "thrift-tls-directory",
+        kind: Kind::File,
+        default: "",
+        help: "Directory with the files that registrations of instances over HTTP may name for TLS",
+    },
+    Key {
         name: "thrift.tls_client_required",
         env: "TREFOIL_THRIFT_TLS_CLIENT_REQUIRED",
         flag: "thrift-tls-client-required",

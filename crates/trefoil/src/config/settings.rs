@@ -71,6 +71,8 @@ pub(crate) struct ThriftSettings {
     pub(crate) tls_required: bool,
     /// `thrift.tls_client_ca`.
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// `thrift.tls_directory`.
+    pub(crate) tls_directory: Option<PathBuf>,
     /// `thrift.tls_client_required`.
     pub(crate) tls_client_required: bool,
     /// `thrift.threads`.
@@ -186,6 +188,7 @@ impl ThriftSettings {
             tls_key: take!(entries, "thrift.tls_key", File),
             tls_required: take!(entries, "thrift.tls_required", Bool),
             tls_client_ca: take!(entries, "thrift.tls_client_ca", File),
+            tls_directory: take!(entries, "thrift.tls_directory", File),
             tls_client_required: take!(entries, "thrift.tls_client_required", Bool),
             threads: take!(entries, "thrift.threads", Count),
             connections_max: take!(entries, "thrift.connections_max", Count),
@@ -403,6 +406,13 @@ fn check_tls(entries: &[Entry], errors: &mut Vec<ConfigError>) {
             let message = format!("{} is no file", path.display());
             refuse(entry, &message, "correct the path");
         }
+    }
+    if let Some(entry) = find("thrift.tls_directory")
+        && let Value::File(Some(path)) = &entry.value
+        && !path.is_dir()
+    {
+        let message = format!("{} is no directory", path.display());
+        refuse(entry, &message, "correct the path");
     }
     for (required, authorities, hint) in [
         (

@@ -238,6 +238,10 @@ fn thrift_needs_insecure_unless_certificates_tell_who_calls() {
             "thrift.tls_certificate: TLS needs thrift.tls_key",
         ),
         ("tls_client_ca = \"trefoil.toml\"", "thrift.tls_client_ca: "),
+        (
+            "tls_directory = \"trefoil.toml\"",
+            "trefoil.toml is no directory",
+        ),
     ] {
         let errors = errors(&format!("[thrift]\n{text}\n"), &[], &[]);
         assert_eq!(errors.len(), 1, "{text}: {errors:?}");

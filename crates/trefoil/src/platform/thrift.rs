@@ -75,6 +75,7 @@ fn config(settings: &ThriftSettings) -> ThriftConfig {
         connections_max: count(settings.connections_max),
         call_timeout_ms: settings.call_timeout.as_millis() as u64,
         tls: tls(settings),
+        tls_directory: settings.tls_directory.clone(),
         tls_required: settings.tls_required,
         ..ThriftConfig::default()
     };

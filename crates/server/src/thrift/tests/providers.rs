@@ -54,7 +54,10 @@ fn provider_with_tls(
     common_name: &str,
     name: &str,
 ) -> (SocketAddr, mpsc::Receiver<String>) {
-    let config = authority.server(common_name, name);
+    provider_with(authority.server(common_name, name))
+}
+
+fn provider_with(config: Arc<rustls::ServerConfig>) -> (SocketAddr, mpsc::Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = mpsc::channel();
@@ -74,6 +77,7 @@ fn with_tls(authority: &Authority, name: Option<&str>) -> ThriftProvider {
         tls: Some(ThriftTls {
             ca: Some(authority.file().display().to_string()),
             name: name.map(ToOwned::to_owned),
+            ..ThriftTls::default()
         }),
         ..ThriftProvider::default()
     }
@@ -91,6 +95,53 @@ async fn an_instance_with_tls() {
         check_calls(&thrift, &told);
         thrift.stop(Duration::from_secs(5)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_instance_that_asks_for_a_certificate_is_shown_one() {
+    let (authority, callers) = (Authority::new(), Authority::new());
+    let config = authority.server_for("provider", "127.0.0.1", Some(&callers));
+    let (address, told) = provider_with(config);
+    let (thrift, _) = start(ThriftConfig::default());
+    // Without one, or with that of somebody else, nothing is said.
+    let (certificate, key) = authority.shown("platform");
+    let text = |path: &Path| Some(path.display().to_string());
+    let mut strange = with_tls(&authority, None);
+    if let Some(tls) = &mut strange.tls {
+        (tls.certificate, tls.key) = (text(&certificate), text(&key));
+    }
+    for (name, speaks) in [
+        ("without", with_tls(&authority, None)),
+        ("strange", strange),
+    ] {
+        register_as(&thrift, name, address.to_string(), speaks);
+        until(&thrift, name, |view| {
+            assert_ne!(view.state, InstanceState::Healthy);
+            !view.reason.contains("no check has passed yet")
+        })
+        .await;
+    }
+    let (certificate, key) = callers.shown("platform");
+    let mut speaks = with_tls(&authority, None);
+    if let Some(tls) = &mut speaks.tls {
+        (tls.certificate, tls.key) = (text(&certificate), text(&key));
+    }
+    register_as(&thrift, "known", address.to_string(), speaks.clone());
+    until(&thrift, "known", |view| {
+        view.state == InstanceState::Healthy
+    })
+    .await;
+    check_calls(&thrift, &told);
+    // A key of another certificate is said to be one.
+    if let Some(tls) = &mut speaks.tls {
+        tls.key = text(&authority.shown("other").1);
+    }
+    register_as(&thrift, "mixed", address.to_string(), speaks);
+    until(&thrift, "mixed", |view| {
+        view.reason.contains("its key cannot be used")
+    })
+    .await;
+    thrift.stop(Duration::from_secs(5)).await;
 }
 
 /// CVE-2026-43869: a good certificate of somebody else is no proof.

@@ -6,6 +6,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
+    server::WebPkiClientVerifier,
 };
 use tempfile::TempDir;
 
@@ -69,16 +70,43 @@ impl Authority {
 
     /// How somebody is served whose certificate has `common_name` in its subject and is for the host `name`.
     pub(super) fn server(&self, common_name: &str, name: &str) -> Arc<rustls::ServerConfig> {
+        self.server_for(common_name, name, None)
+    }
+
+    /// The same, for callers with a certificate of `callers` only.
+    pub(super) fn server_for(
+        &self,
+        common_name: &str,
+        name: &str,
+        callers: Option<&Authority>,
+    ) -> Arc<rustls::ServerConfig> {
         let (certificate, key) = self.sign(common_name, name);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = rustls::ServerConfig::builder_with_provider(provider)
+        let builder = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
+            .unwrap();
+        let builder = match callers {
+            None => builder.with_no_client_auth(),
+            Some(callers) => {
+                let roots = Arc::new(callers.roots());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                builder.with_client_cert_verifier(verifier.build().unwrap())
+            }
+        };
+        let config = builder
             .with_single_cert(vec![certificate.der().clone()], key)
             .unwrap();
         Arc::new(config)
+    }
+
+    /// Files of a certificate for somebody, and of its key.
+    pub(super) fn shown(&self, name: &str) -> (PathBuf, PathBuf) {
+        let (certificate, key) = self.sign(name, name);
+        (
+            self.write("shown", &certificate.pem()),
+            self.write("shown.key", &key.serialize_pem()),
+        )
     }
 
     /// A caller that believes this authority, and shows a certificate of `shows`.
