@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use trefoil_server::trace::Trace;
 
 mod from;
 mod server;
@@ -23,6 +24,8 @@ pub(crate) const ERRORS_MAX: usize = 100;
 tokio::task_local! {
     /// The id of the request that the current task answers.
     pub(crate) static REQUEST_ID: HeaderValue;
+    /// Where that is in a trace.
+    pub(crate) static TRACE: Trace;
 }
 
 /// The canonical codes that every wire of the platform shares.
@@ -152,7 +155,8 @@ impl Problem {
         let request = REQUEST_ID
             .try_with(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
             .unwrap_or_default();
-        tracing::error!(%error, request, "a request failed");
+        let trace = TRACE.try_with(Trace::to_string).unwrap_or_default();
+        tracing::error!(%error, request, trace, "a request failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal",
@@ -233,6 +237,9 @@ impl Problem {
             REQUEST_ID.try_with(|id| String::from_utf8_lossy(id.as_bytes()).into_owned())
         {
             body.insert("instance".to_owned(), id.into());
+        }
+        if let Ok(trace) = TRACE.try_with(Trace::to_string) {
+            body.insert("traceId".to_owned(), trace.into());
         }
         body.insert("code".to_owned(), inner.code.as_str().into());
         if !inner.errors.is_empty() {

@@ -2,6 +2,7 @@
 
 mod body;
 mod conditional;
+mod context;
 mod headers;
 mod members;
 mod path;
@@ -11,7 +12,8 @@ mod tests;
 
 pub(crate) use body::{AcceptJson, BodyHead, accepts, json_body, optional_json_body};
 pub(crate) use conditional::{IfMatch, is_not_modified, not_modified, set_etag};
-pub(crate) use headers::{Prefer, idempotency_key, is_submitter, one_header, submitter};
+pub(crate) use context::{call_context, connection_context, trace_of};
+pub(crate) use headers::{Prefer, idempotency_key, one_header, submitter};
 pub(crate) use members::{Members, escape, noun};
 pub(crate) use path::{JobPath, PathText, not_found};
 pub(crate) use query::{Page, Query};

@@ -1,4 +1,4 @@
-//! What every request goes through: an id, a span of time, a net for panics, and the headers of every answer.
+//! What every request goes through: an id, a trace, a span of time, a net for panics, and the headers of every answer.
 
 use std::{
     any::Any,
@@ -18,11 +18,19 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
-use trefoil_server::{Node, metrics::RequestLabels};
+use trefoil_server::{
+    Node,
+    metrics::RequestLabels,
+    trace::{self, Trace},
+};
 
-use crate::error::{Problem, REQUEST_ID};
+use crate::{
+    error::{Problem, REQUEST_ID, TRACE},
+    extract::trace_of,
+};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static(trace::TRACEPARENT);
 /// Longest request id that is echoed; a longer one is replaced.
 const REQUEST_ID_MAX: usize = 128;
 /// The route of a request that none matches.
@@ -40,6 +48,7 @@ pub(crate) async fn observe(
 ) -> Response {
     let started = Instant::now();
     let id = request_id(&request, &node);
+    let trace = trace_of(request.headers()).map_or_else(Trace::begin, Trace::next);
     let method = method_label(request.method());
     let pattern = request
         .extensions()
@@ -47,6 +56,7 @@ pub(crate) async fn observe(
         .map_or(NO_ROUTE, |path| intern(path.as_str()));
     let answer = AssertUnwindSafe(next.run(request)).catch_unwind();
     let answer = async { answer.await.unwrap_or_else(|panic| panicked(&panic)) };
+    let answer = TRACE.scope(trace, answer);
     let mut response = REQUEST_ID.scope(id.clone(), answer).await;
 
     let route = response
@@ -63,9 +73,12 @@ pub(crate) async fn observe(
         },
         seconds,
     );
-    tracing::debug!(method, route, status = status.as_u16(), seconds, request = ?id, "request");
+    tracing::debug!(method, route, status = status.as_u16(), seconds, request = ?id, %trace, "request");
     let headers = response.headers_mut();
     headers.insert(X_REQUEST_ID, id);
+    if let Ok(value) = HeaderValue::from_bytes(&trace.traceparent()) {
+        headers.insert(TRACEPARENT, value);
+    }
     headers.insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),

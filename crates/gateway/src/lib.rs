@@ -20,7 +20,6 @@ use error::{Code, Problem};
 
 mod error;
 mod extract;
-mod idempotency;
 mod layers;
 mod management;
 mod routes;

@@ -18,5 +18,7 @@ mod lists;
 mod rig;
 #[path = "api/services.rs"]
 mod services;
+#[path = "api/thrift.rs"]
+mod thrift;
 #[path = "api/wire.rs"]
 mod wire;

@@ -18,6 +18,7 @@ mod config;
 pub mod engine_thread;
 pub mod files;
 pub mod hub;
+pub mod idempotency;
 mod lock;
 mod mailbox;
 pub mod metrics;
@@ -28,6 +29,7 @@ pub mod store;
 mod submit;
 pub mod thrift;
 pub mod tls;
+pub mod trace;
 mod worker;
 
 pub use config::{NodeConfig, total_memory};

@@ -19,6 +19,7 @@ use crate::{
     engine_thread::{CallError, PlatformEngine},
     files::Sha256,
     hub::Seen,
+    idempotency::ANONYMOUS,
     store::StoreError,
 };
 
@@ -84,7 +85,7 @@ impl JobRequest {
         Self {
             service,
             inputs,
-            submitter: Arc::from("anonymous"),
+            submitter: Arc::from(ANONYMOUS),
             priority: 0,
             name: None,
             labels: BTreeMap::new(),

@@ -7,6 +7,7 @@
 mod address;
 mod builtin;
 mod call;
+mod context;
 mod deprecated;
 mod forms;
 mod handover;
@@ -52,7 +53,10 @@ use crate::{
 };
 use address::Address;
 use call::LocalCall;
-pub use call::{Call, CallFailure, Reply};
+pub use call::{Call, CallFailure, CalledJob, Reply};
+pub use context::{
+    Context, DEADLINE_KEY, HeaderPair, IDEMPOTENCY_KEY, JOB_KEY, REPLAYED_KEY, SUBMITTER_KEY,
+};
 pub use handover::{HandOver, Handed, HandedOver, HandedStream};
 use jobs::Jobs;
 pub use listen::{Listener, UnixSocket};

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use trefoil_jobs::{JobId, State};
 use trefoil_server::{
     JobRequest, Node, NodeConfig,
+    idempotency::Fingerprint,
     store::JobFilter,
-    thrift::{Call, CallFailure},
+    thrift::{Call, CallFailure, Context},
 };
 use trefoil_thrift::{ApplicationErrorKind, framing::Protocol};
 
@@ -21,9 +22,14 @@ const ECHO: &str = "trefoil/echo:1.0.0";
 const LONG: Duration = Duration::from_secs(60);
 
 async fn node(data: &Path) -> Arc<Node> {
+    node_with(data, LONG).await
+}
+
+async fn node_with(data: &Path, call_max_wait: Duration) -> Arc<Node> {
     // No test of this file runs a program, so the supervisor is never started.
     let mut config = NodeConfig::new(data.to_owned(), "/nonexistent".into());
     config.disk_free_min = 0;
+    config.call_max_wait = call_max_wait;
     Node::start(config).await.unwrap()
 }
 
@@ -219,8 +225,9 @@ async fn a_canceled_job_is_a_declared_exception() {
 #[tokio::test(flavor = "multi_thread")]
 async fn when_the_time_is_over_the_job_goes_on_and_can_be_asked_for() {
     let data = tempfile::tempdir().unwrap();
-    let node = node(data.path()).await;
-    let thrift = serve(&node, Duration::from_millis(50));
+    let node = node_with(data.path(), Duration::from_millis(50)).await;
+    // How long instances have is no matter of jobs.
+    let thrift = serve(&node, Duration::from_millis(1));
     let echo = ECHO.parse().unwrap();
     node.services.pause(&echo).await.unwrap();
     let mut caller = Caller::new(
@@ -316,6 +323,7 @@ async fn callers_in_this_process_run_jobs() {
     let schema = target.contract.schema();
     let call = |arguments: &Value, timeout| Call {
         target: Arc::clone(&target),
+        name: None,
         protocol: Protocol::Compact,
         arguments: encode(
             schema,
@@ -323,7 +331,10 @@ async fn callers_in_this_process_run_jobs() {
             arguments,
             Protocol::Compact,
         ),
-        timeout,
+        context: Context {
+            timeout,
+            ..Context::default()
+        },
     };
     let reply = thrift
         .call(call(&value(&json!([1])), None))
@@ -365,5 +376,116 @@ async fn methods_of_what_is_always_there_need_its_name() {
     // REST takes the same job.
     let request = JobRequest::new(ECHO.parse().unwrap(), serde_json::Map::new());
     assert!(node.submit(vec![request], false, None).await.is_ok());
+    node.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_with_a_call_counts_as_over_http() {
+    let data = tempfile::tempdir().unwrap();
+    let node = node(data.path()).await;
+    let thrift = serve(&node, LONG);
+    let echo = contract(&node, ECHO);
+    let mut caller = Caller::new(&thrift, echo, Protocol::Compact, Some("trefoil/echo:1"));
+    caller.say(&[
+        ("idempotency-key", "\"k-1\""),
+        ("trefoil-submitter", "alice"),
+    ]);
+    let seven = json!({"success": {"value": "7"}});
+    assert_eq!(caller.call("run", &value(&json!(7))).unwrap(), seven);
+    let [(key, id)] = &*caller.told else {
+        panic!("{:?}", caller.told);
+    };
+    assert_eq!(key, "trefoil-job");
+    let id: JobId = id.parse().unwrap();
+    let job = node.readers.job(id).await.unwrap().unwrap();
+    assert_eq!(&*job.submitter, "alice");
+
+    // The same once more, however it is asked for, is the same job.
+    let again = [
+        ("trefoil-job".to_owned(), id.to_string()),
+        ("idempotency-replayed".to_owned(), "true".to_owned()),
+    ];
+    assert_eq!(caller.call("run", &value(&json!(7))).unwrap(), seven);
+    assert_eq!(caller.told, again);
+    let submitted = caller.call("submit", &value(&json!(7))).unwrap();
+    assert_eq!(submitted, json!({"success": id.to_string()}));
+    assert_eq!(caller.told, again);
+    // So is the same request over HTTP, which has a number where this has text.
+    let mut fingerprint = Fingerprint::new("k-1".into(), "/v1/call/trefoil/echo:1/run");
+    fingerprint.add(&json!({"value": 7.0}));
+    let mut request = JobRequest::new(ECHO.parse().unwrap(), serde_json::Map::new());
+    request.submitter = "alice".into();
+    let submitted = node.submit(vec![request], false, Some(fingerprint.finish()));
+    let accepted = submitted.await.unwrap().accepted;
+    assert_eq!((accepted.first, accepted.replayed), (id, true));
+
+    // With other arguments it is refused, and by somebody else it is another one.
+    let error = caller.call("run", &value(&json!(8))).unwrap_err();
+    assert_eq!(error.kind, ApplicationErrorKind::ProtocolError);
+    assert_eq!(
+        error.text,
+        "idempotency key 'k-1' was used for a different request"
+    );
+    caller.say(&[("idempotency-key", "k-1"), ("trefoil-submitter", "bob")]);
+    assert!(caller.call("run", &value(&json!(8))).is_ok());
+    assert_ne!(caller.told[0].1, id.to_string());
+    for (says, expected) in [
+        (
+            ("idempotency-key", "\"open"),
+            "the header `idempotency-key`: ",
+        ),
+        (
+            ("trefoil-submitter", "a b"),
+            "the header `trefoil-submitter`: ",
+        ),
+    ] {
+        caller.say(&[says]);
+        let error = caller.call("run", &value(&json!(1))).unwrap_err();
+        assert_eq!(error.kind, ApplicationErrorKind::ProtocolError);
+        assert!(error.text.starts_with(expected), "{error}");
+    }
+    let page = node
+        .readers
+        .jobs(JobFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(page.items.len(), 2);
+    node.stop(Duration::ZERO).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_is_made_again_waits_for_the_same_job() {
+    let data = tempfile::tempdir().unwrap();
+    let node = node(data.path()).await;
+    let thrift = serve(&node, LONG);
+    let echo = ECHO.parse().unwrap();
+    node.services.pause(&echo).await.unwrap();
+    let contract = contract(&node, ECHO);
+    let mut caller = Caller::new(&thrift, contract, Protocol::Binary, Some("Echo"));
+    caller.say(&[("idempotency-key", "k"), ("deadline-ms", "20")]);
+    let error = caller.call("run", &value(&json!(1))).unwrap_err();
+    assert!(
+        error.text.contains("the time of the call, 20 ms, is over"),
+        "{error}"
+    );
+    let id = first_job(&node).await;
+    // The error says it too.
+    assert_eq!(caller.told, [("trefoil-job".to_owned(), id.to_string())]);
+    caller.say(&[("idempotency-key", "k")]);
+    caller.send("run", &value(&json!(1)));
+    node.services.resume(&echo).await.unwrap();
+    let result = caller.receive("run").unwrap();
+    assert_eq!(result, json!({"success": {"value": "1"}}));
+    assert_eq!(caller.told[0].1, id.to_string());
+    // One without time is none.
+    caller.say(&[("deadline-ms", "0")]);
+    let error = caller.call("run", &value(&json!(2))).unwrap_err();
+    assert!(error.text.ends_with("(it was not begun)"), "{error}");
+    let page = node
+        .readers
+        .jobs(JobFilter::default(), None, 10)
+        .await
+        .unwrap();
+    assert_eq!(page.items.len(), 1);
     node.stop(Duration::ZERO).await;
 }

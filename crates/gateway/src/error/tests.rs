@@ -30,11 +30,14 @@ fn id() -> JobId {
 }
 
 #[tokio::test]
-async fn the_instance_is_the_request_id() {
+async fn the_instance_is_the_request_id_and_the_trace_is_named() {
     let problem = Problem::new(StatusCode::NOT_FOUND, "job-not-found", Code::NotFound, "no");
     let value = HeaderValue::from_static("r-1");
-    let (_, body) = REQUEST_ID.scope(value, answer(problem)).await;
+    let trace = Trace::begin();
+    let answer = TRACE.scope(trace, answer(problem));
+    let (_, body) = REQUEST_ID.scope(value, answer).await;
     assert_eq!(body["instance"], "r-1");
+    assert_eq!(body["traceId"], trace.to_string());
     assert_eq!(body["title"], "Job not found");
     assert_eq!(body["code"], "not_found");
 }

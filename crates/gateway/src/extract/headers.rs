@@ -4,12 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::error::Problem;
+use trefoil_server::idempotency::{self, ANONYMOUS, KEY_RULE, SUBMITTER_RULE, is_submitter};
 
-/// Longest name of a submitter.
-const SUBMITTER_MAX: usize = 64;
-/// Longest idempotency key.
-const KEY_MAX: usize = 255;
+use crate::error::Problem;
 
 /// The value of a header that comes once at most, as visible ASCII.
 pub(crate) fn one_header<'h>(
@@ -37,22 +34,20 @@ pub(crate) fn one_header<'h>(
     }
 }
 
-/// Whether a text can name a submitter.
-pub(crate) fn is_submitter(text: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
-    (1..=SUBMITTER_MAX).contains(&text.len()) && text.bytes().all(allowed)
-}
-
 /// Who submits.
 pub(crate) fn submitter(headers: &HeaderMap) -> Result<Arc<str>, Problem> {
+    Ok(named_submitter(headers)?.unwrap_or(ANONYMOUS).into())
+}
+
+/// Who submits, if it is said.
+pub(super) fn named_submitter(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
     match one_header(headers, "Trefoil-Submitter")? {
-        None => Ok("anonymous".into()),
-        Some(text) if is_submitter(text) => Ok(text.into()),
-        Some(_) => Err(Problem::bad_header(
+        Some(text) if !is_submitter(text) => Err(Problem::bad_header(
             "Trefoil-Submitter",
-            "a submitter is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `@` and `-`",
+            SUBMITTER_RULE,
             "pattern",
         )),
+        text => Ok(text),
     }
 }
 
@@ -62,21 +57,10 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, P
     let Some(text) = one_header(headers, NAME)? else {
         return Ok(None);
     };
-    let inner = match text.strip_prefix('"') {
-        Some(rest) => rest.strip_suffix('"').unwrap_or_default(),
-        None => text,
-    };
-    let visible = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
-    let bare = |byte: u8| byte.is_ascii_graphic() && byte != b'"';
-    let quoted = text.starts_with('"');
-    let valid = inner
-        .bytes()
-        .all(|byte| if quoted { visible(byte) } else { bare(byte) });
-    if !valid || !(1..=KEY_MAX).contains(&inner.len()) {
-        let detail = "an idempotency key is 1 to 255 visible ASCII characters, quoted or bare";
-        return Err(Problem::bad_header(NAME, detail, "format"));
+    match idempotency::idempotency_key(text) {
+        Some(key) => Ok(Some(key.into())),
+        None => Err(Problem::bad_header(NAME, KEY_RULE, "format")),
     }
-    Ok(Some(inner.into()))
 }
 
 /// What the sender would like (RFC 7240). A preference that is unknown or malformed is passed over: it is a wish.

@@ -16,7 +16,7 @@ use axum::{
 use serde_json::Value;
 use trefoil_director::{ResolveError, ServiceRequest, Violation};
 use trefoil_jobs::{Failure, FailureClass, JobId, State as JobState};
-use trefoil_server::{JobRequest, Node, SubmitError, Submitted};
+use trefoil_server::{JobRequest, Node, SubmitError, Submitted, idempotency::Fingerprint};
 
 use super::jobs::{accepted_job, replayed, submission::PRIORITY};
 use crate::{
@@ -24,7 +24,6 @@ use crate::{
     extract::{
         BodyHead, PathText, Prefer, Query, idempotency_key, not_found, noun, one_header, submitter,
     },
-    idempotency::Fingerprint,
     layers::Route,
     method_not_allowed_here,
     wait::{ended, find, granted},

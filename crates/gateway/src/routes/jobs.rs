@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use trefoil_jobs::{Accepted, EngineError, Job, JobId, State as JobState};
 use trefoil_server::{
     JobRequest, Node, SubmitError,
+    idempotency::Fingerprint,
     store::{JobView, StoreError},
 };
 
@@ -29,7 +30,6 @@ use crate::{
         is_not_modified, json_body, not_found, not_modified, optional_json_body, set_etag,
         submitter,
     },
-    idempotency::Fingerprint,
     layers::Route,
     method_not_allowed_here,
     view::{job_href, job_json, revision_of, tagged_job},

@@ -24,11 +24,14 @@ use tokio_tungstenite::{
     },
 };
 use trefoil_director::ServiceRequest;
-use trefoil_server::{Node, thrift::Thrift};
+use trefoil_server::{
+    Node,
+    thrift::{Context, JOB_KEY, REPLAYED_KEY, Thrift},
+};
 
 use crate::{
     error::{Code, Problem},
-    extract::{BodyHead, not_found, one_header},
+    extract::{BodyHead, call_context, connection_context, not_found, one_header},
     layers::Route,
     method_not_allowed_here,
     websocket::{check_origin, handshake, switching},
@@ -119,7 +122,8 @@ async fn post(
     let bytes = read(headers, &taken, body).await?;
     let timeout = one_header(headers, "Deadline-Ms")?.and_then(|text| text.parse().ok());
     let timeout = timeout.map(Duration::from_millis);
-    let answered = thrift.answer(&bytes, service.as_ref(), timeout).await;
+    let context = call_context(headers, timeout)?;
+    let answered = thrift.answer(&bytes, service.as_ref(), &context).await;
     if answered.dialect.is_none() {
         let detail = match answered.left_over {
             0 => "the body is no Thrift message".to_owned(),
@@ -134,7 +138,17 @@ async fn post(
     }
     let kind = headers.get(header::CONTENT_TYPE).cloned();
     let kind = kind.unwrap_or_else(|| HeaderValue::from_static(TYPES[0]));
-    Ok(([(header::CONTENT_TYPE, kind)], answered.output).into_response())
+    let mut response = ([(header::CONTENT_TYPE, kind)], answered.output).into_response();
+    if let Some(job) = answered.job {
+        let headers = response.headers_mut();
+        if let Ok(id) = HeaderValue::try_from(job.id.to_string()) {
+            headers.insert(JOB_KEY, id);
+        }
+        if job.is_replayed {
+            headers.insert(REPLAYED_KEY, HeaderValue::from_static("true"));
+        }
+    }
+    Ok(response)
 }
 
 /// The body, whose sender need not accept JSON.
@@ -157,12 +171,13 @@ fn upgrade(
     let thrift = endpoint(node)?.clone();
     let headers = request.headers();
     check_origin(headers, &[], "nothing yet: serve the page from here")?;
+    let context = connection_context(headers);
     let (accept, _) = handshake(request.version(), headers, None)?;
     let upgrade = hyper::upgrade::on(&mut request);
     // It ends when the peer leaves, or with the runtime.
     tokio::spawn(async move {
         let done = match upgrade.await {
-            Ok(upgraded) => talk(upgraded, &thrift, service.as_ref()).await,
+            Ok(upgraded) => talk(upgraded, &thrift, service.as_ref(), &context).await,
             Err(error) => Err(error.to_string()),
         };
         if let Err(error) = done {
@@ -176,6 +191,7 @@ async fn talk(
     upgraded: Upgraded,
     thrift: &Thrift,
     service: Option<&ServiceRequest>,
+    context: &Context,
 ) -> Result<(), String> {
     let limit = thrift.limits().message_max;
     let config = WebSocketConfig::default()
@@ -193,7 +209,7 @@ async fn talk(
             Ok(Message::Close(_)) | Err(tungstenite::Error::ConnectionClosed) => break,
             Err(error) => return Err(error.to_string()),
         };
-        let answered = thrift.answer(&input, service, None).await;
+        let answered = thrift.answer(&input, service, context).await;
         if answered.dialect.is_none() || answered.left_over > 0 {
             let goodbye = CloseFrame {
                 code: CloseCode::Invalid,

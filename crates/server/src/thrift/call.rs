@@ -1,8 +1,9 @@
 //! Calls and replies as they are between the wires.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use trefoil_jobs::JobId;
 use trefoil_thrift::{
     ApplicationError, Limits, Malformed,
     connection::ReplyKind,
@@ -10,19 +11,21 @@ use trefoil_thrift::{
     json::{JsonOptions, Outcome},
 };
 
-use super::{forms, routes::Target};
+use super::{context::Context, forms, routes::Target};
 
 /// A call by somebody in this process.
 #[derive(Debug)]
 pub struct Call {
     /// What is called.
     pub target: Arc<Target>,
+    /// By which name: with the idempotency key of a job, another spelling is another request.
+    pub name: Option<String>,
     /// In what the arguments are written.
     pub protocol: Protocol,
     /// The struct of the arguments.
     pub arguments: Vec<u8>,
-    /// How long the reply is waited for; the platform's limit if nothing is said, or if it is shorter.
-    pub timeout: Option<Duration>,
+    /// What came with it.
+    pub context: Context,
 }
 
 /// What came of a call.
@@ -34,6 +37,17 @@ pub struct Reply {
     pub protocol: Protocol,
     /// The struct of the result, or of an [`ApplicationError`].
     pub body: Vec<u8>,
+    /// The job that the call was.
+    pub job: Option<CalledJob>,
+}
+
+/// The job that a call was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CalledJob {
+    /// It.
+    pub id: JobId,
+    /// It was there already, of the same request with the same idempotency key.
+    pub is_replayed: bool,
 }
 
 impl Reply {
@@ -116,10 +130,10 @@ pub enum CallFailure {
         place: &'static str,
     },
     /// A job was begun, and has not ended.
-    #[error("job {job} has not ended: {reason}")]
+    #[error("job {} has not ended: {reason}", job.id)]
     Unfinished {
         /// The job, which can be asked for.
-        job: String,
+        job: CalledJob,
         /// Why nobody waits any longer.
         reason: String,
     },
@@ -140,6 +154,22 @@ pub enum CallFailure {
 }
 
 impl CallFailure {
+    /// The job that goes on.
+    #[must_use]
+    pub fn job(&self) -> Option<CalledJob> {
+        match self {
+            Self::Unfinished { job, .. } => Some(*job),
+            Self::NoProvider { .. }
+            | Self::Unreachable { .. }
+            | Self::Disconnected { .. }
+            | Self::BadReply { .. }
+            | Self::DeadlineExceeded { .. }
+            | Self::Malformed(_)
+            | Self::Overloaded { .. }
+            | Self::Stopping => None,
+        }
+    }
+
     /// As a caller over Thrift is told.
     #[must_use]
     pub fn to_application_error(&self) -> ApplicationError {

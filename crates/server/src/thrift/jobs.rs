@@ -20,6 +20,7 @@ use trefoil_thrift::{Limits, framing::Protocol};
 
 use super::{
     call::{Answer, CallFailure},
+    context::Context,
     routes::Target,
 };
 use crate::Node;
@@ -65,10 +66,12 @@ pub(super) struct Jobs {
 /// A call that was checked by nobody yet.
 pub(super) struct JobCall {
     pub(super) target: Arc<Target>,
+    /// As it was called.
+    pub(super) name: Option<String>,
     pub(super) method: JobMethod,
     pub(super) protocol: Protocol,
     pub(super) arguments: Vec<u8>,
-    pub(super) timeout: Duration,
+    pub(super) context: Context,
     pub(super) limits: Limits,
 }
 
@@ -111,9 +114,14 @@ impl Jobs {
         call: JobCall,
         give: impl FnOnce(Answer, Permit) + Send + 'static,
     ) {
+        let node = self.node.get().cloned().unwrap_or_default();
+        let longest = node.upgrade().map(|node| node.config.call_max_wait);
+        let longest = longest.unwrap_or_default();
+        let patience = call.context.timeout.unwrap_or(longest).min(longest);
         let waiting = Waiting {
-            node: self.node.get().cloned().unwrap_or_default(),
-            deadline: Instant::now() + call.timeout,
+            node,
+            patience,
+            deadline: Instant::now() + patience,
             stopping: self.stopping.subscribe(),
             call,
         };

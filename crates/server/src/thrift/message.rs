@@ -1,6 +1,6 @@
 //! Messages that come whole: bodies of HTTP, frames of WebSocket.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use trefoil_director::ServiceRequest;
@@ -9,7 +9,7 @@ use trefoil_thrift::{
     framing::Dialect,
 };
 
-use super::{Call, Reply, Target, Thrift, forms};
+use super::{Call, CalledJob, Context, Reply, Target, Thrift, context::JobHeaders, forms};
 
 /// What came of messages.
 #[derive(Debug, Default)]
@@ -20,6 +20,8 @@ pub struct Answered {
     pub dialect: Option<Dialect>,
     /// Bytes at the end that are no whole message.
     pub left_over: usize,
+    /// The job that a call was, if there is no other call.
+    pub job: Option<CalledJob>,
 }
 
 struct Asked {
@@ -30,7 +32,7 @@ struct Asked {
 
 impl Thrift {
     /// Answers what is in `input`: one message or more, of whatever dialect. With a `service`, names are methods of that
-    /// service; else they mean what they mean on the port.
+    /// service; else they mean what they mean on the port. `context` is what came around it.
     ///
     /// # Cancel safety
     ///
@@ -39,7 +41,7 @@ impl Thrift {
         &self,
         input: &[u8],
         service: Option<&ServiceRequest>,
-        timeout: Option<Duration>,
+        context: &Context,
     ) -> Answered {
         let mut server = Server::new(*self.limits());
         let mut rest = input;
@@ -50,22 +52,23 @@ impl Thrift {
                 continue;
             };
             let name = &*request.header.name;
-            let found = match service {
+            let name = match service {
                 Some(service) => {
                     let method = name.rsplit(':').next().unwrap_or(name);
-                    self.find(&format!("{service}:{method}"))
+                    format!("{service}:{method}")
                 }
-                None => self.find(name),
+                None => name.to_owned(),
             };
-            match (found, request.id) {
+            match (self.find(&name), request.id) {
                 (Ok(target), id) => asked.push(Asked {
                     id,
                     dialect: request.dialect,
                     call: Call {
                         target,
+                        name: Some(name),
                         protocol: request.dialect.protocol,
                         arguments: request.body.into_owned(),
-                        timeout,
+                        context: Context::of(&request.headers).within(context),
                     },
                 }),
                 (Err(error), Some(id)) => {
@@ -84,7 +87,13 @@ impl Thrift {
             };
             (asked.id, asked.dialect, target, reply)
         });
-        for (id, dialect, target, reply) in join_all(calls).await {
+        let answers = join_all(calls).await;
+        let job = match &*answers {
+            [(_, _, _, Ok(Some(reply)))] => reply.job,
+            [(_, _, _, Err(failure))] => failure.job(),
+            _ => None,
+        };
+        for (id, dialect, target, reply) in answers {
             let Some(id) = id else {
                 continue;
             };
@@ -93,7 +102,11 @@ impl Thrift {
                 // A one-way method that was called as others are: nothing comes back.
                 Ok(None) => server.forget(id),
                 Err(failure) => {
-                    server.reply_error(id, &failure.to_application_error());
+                    let headers = JobHeaders::of(failure.job());
+                    let error = failure.to_application_error();
+                    server.reply(id, ReplyKind::Exception, &headers.list(), |out| {
+                        forms::write_error(dialect.protocol, &error, out);
+                    });
                 }
             }
         }
@@ -103,6 +116,7 @@ impl Thrift {
             output,
             dialect,
             left_over: rest.len(),
+            job,
         }
     }
 
@@ -135,7 +149,8 @@ impl Thrift {
         };
         match written {
             Ok(()) => {
-                server.reply_raw(id, reply.kind, &[], &body);
+                let headers = JobHeaders::of(reply.job);
+                server.reply_raw(id, reply.kind, &headers.list(), &body);
             }
             Err(error) => {
                 let failure = super::CallFailure::BadReply {

@@ -4,12 +4,26 @@
 
 use std::collections::VecDeque;
 
-use super::web::{Target, Unusable};
+use super::{
+    context::{DEADLINE_KEY, IDEMPOTENCY_KEY, SUBMITTER_KEY},
+    web::{Target, Unusable},
+};
+use crate::trace::{BAGGAGE, TRACEPARENT, TRACESTATE};
 
 /// The longest head of a response.
 const HEAD_MAX: usize = 16 << 10;
 /// The longest line that says how long a chunk is, and the longest trailer.
 const LINE_MAX: usize = 4 << 10;
+
+/// What is said of a call beside its message.
+const SAID: [&str; 6] = [
+    DEADLINE_KEY,
+    IDEMPOTENCY_KEY,
+    SUBMITTER_KEY,
+    TRACEPARENT,
+    TRACESTATE,
+    BAGGAGE,
+];
 
 /// A connection to a server of HTTP.
 #[derive(Debug)]
@@ -61,16 +75,29 @@ impl Post {
         self.waiting.is_empty()
     }
 
-    /// Writes a request with a message in it.
-    pub(super) fn request(&mut self, message: &[u8], is_oneway: bool, into: &mut Vec<u8>) {
+    /// Writes a request with a message in it. `headers` are the keys with values that go with a call: those that HTTP has
+    /// a use for are said.
+    pub(super) fn request(
+        &mut self,
+        message: &[u8],
+        headers: &[(&[u8], &[u8])],
+        is_oneway: bool,
+        into: &mut Vec<u8>,
+    ) {
         let Target {
             authority, path, ..
         } = &self.target;
         let size = message.len();
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/x-thrift\r\nAccept: application/x-thrift\r\nContent-Length: {size}\r\n\r\n"
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/x-thrift\r\nAccept: application/x-thrift\r\nContent-Length: {size}\r\n"
         );
         into.extend_from_slice(head.as_bytes());
+        for (key, value) in headers.iter().filter(|header| can_be_said(header)) {
+            for part in [key, &b": "[..], value, b"\r\n"] {
+                into.extend_from_slice(part);
+            }
+        }
+        into.extend_from_slice(b"\r\n");
         into.extend_from_slice(message);
         self.waiting.push_back(!is_oneway);
     }
@@ -225,6 +252,13 @@ impl Post {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a key with its value can be a header of a request. Callers may send any bytes for both, and must not get to say
+/// what else is in the request.
+fn can_be_said((key, value): &(&[u8], &[u8])) -> bool {
+    let is_known = SAID.iter().any(|said| said.as_bytes() == *key);
+    is_known && value.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 /// How long a head is, with the empty line behind it.

@@ -275,7 +275,7 @@ async fn talk(wire: &mut Wire, way: &Way, limits: trefoil_thrift::Limits) -> Res
         Some(web) => {
             let mut message = Vec::new();
             client.take_output(&mut message);
-            web.send(&message, false, &mut output);
+            web.send(&message, &[], false, &mut output);
         }
     }
     let text = |error: std::io::Error| error.to_string();

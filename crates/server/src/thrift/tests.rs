@@ -19,6 +19,7 @@ use trefoil_thrift::{
 
 use super::*;
 
+mod context;
 mod handover;
 mod providers;
 mod tls;
@@ -549,9 +550,10 @@ async fn callers_in_this_process_get_replies_and_reasons() {
     let target = thrift.target(&request, "add").unwrap();
     let add = || Call {
         target: Arc::clone(&target),
+        name: None,
         protocol: Protocol::Binary,
         arguments: TWO_AND_FORTY.to_vec(),
-        timeout: None,
+        context: Context::default(),
     };
     let failure = thrift.call(add()).await.unwrap_err();
     assert!(

@@ -59,10 +59,24 @@ impl Web {
         }
     }
 
-    /// Writes a message.
-    pub(super) fn send(&mut self, message: &[u8], is_oneway: bool, output: &mut Vec<u8>) {
+    /// Whether something can be said beside each message.
+    pub(super) const fn has_headers(&self) -> bool {
         match self {
-            Self::Post(post) => post.request(message, is_oneway, output),
+            Self::Post(_) => true,
+            Self::Socket(_) => false,
+        }
+    }
+
+    /// Writes a message, with what goes with it where that can be said.
+    pub(super) fn send(
+        &mut self,
+        message: &[u8],
+        headers: &[(&[u8], &[u8])],
+        is_oneway: bool,
+        output: &mut Vec<u8>,
+    ) {
+        match self {
+            Self::Post(post) => post.request(message, headers, is_oneway, output),
             Self::Socket(socket) => socket.send(message, output),
         }
     }

@@ -140,5 +140,12 @@ async fn a_program_is_called_over_thrift() {
             assert!(error.text.contains(place), "{error}");
         }
     }
+    let mut caller = Caller::new(&thrift, contract, Protocol::Binary, None);
+    caller.say(&[("trefoil-submitter", "alice")]);
+    let result = caller.call("run", &json!({"inputs": {"mass": 70}}));
+    assert_eq!(result.unwrap()["success"]["mass"], 70.0);
+    let id = caller.told[0].1.parse().unwrap();
+    let job = node.readers.job(id).await.unwrap().unwrap();
+    assert_eq!(&*job.submitter, "alice");
     node.stop(Duration::ZERO).await;
 }

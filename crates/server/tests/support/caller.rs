@@ -51,8 +51,12 @@ pub(crate) struct Caller {
     stream: TcpStream,
     client: Client,
     prefix: Option<String>,
-    protocol: Protocol,
+    dialect: Dialect,
     contract: SharedContract,
+    /// What is said with each call, with the header transport.
+    says: Vec<(&'static str, String)>,
+    /// What was said with the last reply.
+    pub(crate) told: Vec<(String, String)>,
 }
 
 impl Caller {
@@ -66,13 +70,24 @@ impl Caller {
         let stream = TcpStream::connect(thrift.listening()[0]).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let prefix = prefix.map(str::to_owned);
+        let dialect = Dialect::new(Transport::Framed, protocol);
         Self {
             stream,
-            client: machine(protocol, prefix.as_deref()),
+            client: machine(dialect, prefix.as_deref()),
             prefix,
-            protocol,
+            dialect,
             contract,
+            says: Vec::new(),
+            told: Vec::new(),
         }
+    }
+
+    /// From now on keys and values go with each call.
+    pub(crate) fn say(&mut self, says: &[(&'static str, &str)]) {
+        let says = says.iter().map(|(key, value)| (*key, (*value).to_owned()));
+        self.says = says.collect();
+        self.dialect = Dialect::new(Transport::Header, self.dialect.protocol);
+        self.client = machine(self.dialect, self.prefix.as_deref());
     }
 
     /// Sends a call.
@@ -82,9 +97,15 @@ impl Caller {
             self.contract.schema(),
             found.arguments,
             arguments,
-            self.protocol,
+            self.dialect.protocol,
         );
-        self.client.call_raw(1, method, false, &[], &body).unwrap();
+        let says = self.says.iter();
+        let says: Vec<(&[u8], &[u8])> = says
+            .map(|(key, value)| (key.as_bytes(), value.as_bytes()))
+            .collect();
+        self.client
+            .call_raw(1, method, false, &says, &body)
+            .unwrap();
         let mut output = Vec::new();
         self.client.take_output(&mut output);
         self.stream.write_all(&output).unwrap();
@@ -103,15 +124,18 @@ impl Caller {
             match self.client.poll_reply(&mut rest) {
                 Some(ClientEvent::Reply(reply)) => {
                     assert_eq!(rest, b"");
+                    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+                    let told = reply.headers.iter();
+                    self.told = told.map(|(key, value)| (text(key), text(value))).collect();
                     let reply = match reply.kind {
                         ReplyKind::Reply => {
                             let (schema, result) = (self.contract.schema(), found.result.unwrap());
-                            return Ok(decode(schema, result, &reply.body, self.protocol));
+                            return Ok(decode(schema, result, &reply.body, self.dialect.protocol));
                         }
                         ReplyKind::Exception => reply.read_error(&Limits::default()).unwrap(),
                     };
                     // It trusts no provider after an error; this one must be as good as before.
-                    self.client = machine(self.protocol, self.prefix.as_deref());
+                    self.client = machine(self.dialect, self.prefix.as_deref());
                     return Err(reply);
                 }
                 Some(ClientEvent::Broken(broken)) => panic!("{}", broken.error),
@@ -134,8 +158,7 @@ impl Caller {
     }
 }
 
-fn machine(protocol: Protocol, prefix: Option<&str>) -> Client {
-    let dialect = Dialect::new(Transport::Framed, protocol);
+fn machine(dialect: Dialect, prefix: Option<&str>) -> Client {
     Client::new(dialect, prefix, Limits::default())
 }
 

@@ -25,7 +25,7 @@ use trefoil_thrift::{
 use super::{DEADLINE_MS_MAX, TREFOIL_SERVICE, deadline_spent, deprecated, whole_header};
 use crate::{
     error::{Code, Location, Problem},
-    extract::{BodyHead, Prefer, Query},
+    extract::{BodyHead, Prefer, Query, call_context},
 };
 
 /// A request that cannot be served now is mostly served a moment later.
@@ -68,13 +68,15 @@ async fn call_target(
     if deadline == Some(0) {
         return Err(deadline_spent());
     }
+    let timeout = deadline.map(|ms| Duration::from_millis(ms.unsigned_abs()));
     let prefer = Prefer::of(headers);
     let text = head.read(body).await?;
     let call = Call {
         target: Arc::clone(target),
         protocol: Protocol::Binary,
         arguments: arguments(thrift, target, &text, prefer.strict)?,
-        timeout: deadline.map(|ms| Duration::from_millis(ms.unsigned_abs())),
+        name: None,
+        context: call_context(headers, timeout)?,
     };
     let reply = thrift.call(call).await.map_err(|error| failed(&error))?;
     match reply {

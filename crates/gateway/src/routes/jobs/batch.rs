@@ -2,13 +2,12 @@
 
 use serde_json::Value;
 use trefoil_director::Violation;
-use trefoil_server::{JobRequest, Node, SubmitError};
+use trefoil_server::{JobRequest, Node, SubmitError, idempotency::Fingerprint};
 
 use super::submission::{self, Common};
 use crate::{
     error::{ERRORS_MAX, Problem, json_entry},
     extract::BodyHead,
-    idempotency::Fingerprint,
     strict_json,
 };
 

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 use serde_json::Value;
 use trefoil_director::{ServiceKey, ServiceRequest, Violation};
 use trefoil_jobs::FailureClass;
-use trefoil_server::JobRequest;
+use trefoil_server::{JobRequest, idempotency::is_submitter};
 
 use super::sweep;
-use crate::extract::{Members, is_submitter};
+use crate::extract::Members;
 
 /// Priorities of calls and jobs.
 pub(crate) const PRIORITY: std::ops::RangeInclusive<i64> = -1_000..=1_000;

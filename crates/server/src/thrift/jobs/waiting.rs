@@ -1,22 +1,35 @@
 //! A call under way: a job is submitted, or one that is there is found, and its end waited for.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use serde_json::{Map, Value, json};
 use tokio::{sync::watch, time::Instant};
-use trefoil_director::{Service, Violation, derived_inputs, derived_outputs};
-use trefoil_jobs::{Failure, Job, JobId, State};
+use trefoil_director::{
+    RUN_METHOD, Service, ServiceRequest, Violation, derived_inputs, derived_outputs,
+};
+use trefoil_jobs::{Failure, Idempotency, Job, JobId, Refusal, State};
 use trefoil_thrift::{connection::ReplyKind, json::JsonError};
 
 use super::{
     super::{
-        call::{CallFailure, Reply},
+        call::{CallFailure, CalledJob, Reply},
+        context::{IDEMPOTENCY_KEY, SUBMITTER_KEY},
         forms,
         routes::Target,
     },
     JobCall, JobMethod, cannot,
 };
-use crate::{JobRequest, Node, SubmitError, hub::Seen, store::StoreError};
+use crate::{
+    JobRequest, Node, SubmitError,
+    hub::Seen,
+    idempotency::{
+        ANONYMOUS, Fingerprint, KEY_RULE, SUBMITTER_RULE, idempotency_key, is_submitter,
+    },
+    store::StoreError,
+};
 
 /// How a job ended.
 enum End {
@@ -30,6 +43,8 @@ enum End {
 pub(super) struct Waiting {
     /// Held for a moment at a time: a call that waits must not keep a platform from ending.
     pub(super) node: Weak<Node>,
+    /// How long the end of the job is waited for.
+    pub(super) patience: Duration,
     pub(super) deadline: Instant,
     pub(super) stopping: watch::Receiver<bool>,
     pub(super) call: JobCall,
@@ -39,29 +54,29 @@ impl Waiting {
     /// What comes of it.
     pub(super) async fn answer(mut self) -> Result<Reply, CallFailure> {
         let arguments = self.arguments()?;
-        let (id, watch) = match self.call.method {
+        let (job, watch) = match self.call.method {
             JobMethod::Submit => {
-                let (id, _) = self.submit(arguments, false).await?;
-                let result = json!({ "success": id.to_string() }).to_string();
+                let (job, _) = self.submit(arguments, false).await?;
+                let result = json!({ "success": job.id.to_string() }).to_string();
                 return self
-                    .reply(&result)
+                    .reply(&result, job)
                     .map_err(|error| self.cannot(all(&error)));
             }
             // There is nobody to wait for if nothing could run it.
             JobMethod::Run => self.submit(arguments, true).await?,
             JobMethod::Result => self.find(&arguments).await?,
         };
-        let result = self.result_of(id, watch).await?;
-        let reply = self.reply(&result).or_else(|error| {
+        let result = self.result_of(job, watch).await?;
+        let reply = self.reply(&result, job).or_else(|error| {
             // A whole number of more than 64 bits, for one: ports may have it.
             let message = format!(
                 "the job succeeded, but its outputs do not fit its contract: {}",
                 all(&error)
             );
             let mut fields = exception("bad_outputs", &message);
-            let hint = format!("GET /v1/jobs/{id}/result has them");
+            let hint = format!("GET /v1/jobs/{}/result has them", job.id);
             fields.insert("hint".to_owned(), Value::String(hint));
-            self.reply(&thrown(id, fields))
+            self.reply(&thrown(job.id, fields), job)
         });
         reply.map_err(|error| self.cannot(all(&error)))
     }
@@ -86,7 +101,7 @@ impl Waiting {
         &self,
         mut arguments: Map<String, Value>,
         strict: bool,
-    ) -> Result<(JobId, Option<watch::Receiver<Seen>>), CallFailure> {
+    ) -> Result<(CalledJob, Option<watch::Receiver<Seen>>), CallFailure> {
         let target = &self.call.target;
         let node = self.node.upgrade().ok_or(CallFailure::Stopping)?;
         let inputs = match arguments.remove("inputs") {
@@ -95,27 +110,81 @@ impl Waiting {
         };
         let inputs = derived_inputs(&*service(&node, target)?, inputs)
             .map_err(|violations| malformed("/inputs", &violations))?;
+        let idempotency = self.idempotency(&inputs)?;
         let exact = target.service.to_string().parse();
         let exact = exact.map_err(|error| cannot(target, format!("{error}")))?;
         let mut request = JobRequest::new(exact, inputs);
         request.strict = strict;
-        let submitted = node.submit(vec![request], false, None).await;
+        request.submitter = self.submitter()?;
+        let submitted = node.submit(vec![request], false, idempotency).await;
         let submitted = submitted.map_err(|error| match error {
             SubmitError::Invalid(violations) => malformed("", &violations),
             SubmitError::Draining => CallFailure::Stopping,
+            // The caller's fault, which no other try mends.
+            SubmitError::Refused(refusal @ Refusal::KeyReused { .. }) => {
+                CallFailure::Malformed(refusal.to_string())
+            }
             error @ (SubmitError::Resolve { .. }
             | SubmitError::Refused(_)
             | SubmitError::Store(_)
             | SubmitError::DiskFull { .. }) => cannot(target, error.to_string()),
         })?;
-        Ok((submitted.accepted.first, submitted.watch))
+        let job = CalledJob {
+            id: submitted.accepted.first,
+            is_replayed: submitted.accepted.replayed,
+        };
+        // The job of a repeated call may have ended long ago; then there is nothing more to watch.
+        let has_ended = job.is_replayed
+            && read_job(&node, target, job.id)
+                .await?
+                .ok_or_else(|| {
+                    let id = job.id;
+                    CallFailure::Malformed(format!(
+                        "job {id}, which this idempotency key stands for, was deleted"
+                    ))
+                })?
+                .state
+                .is_terminal();
+        Ok((job, submitted.watch.filter(|_| !has_ended)))
+    }
+
+    /// Who submits.
+    fn submitter(&self) -> Result<Arc<str>, CallFailure> {
+        let Some(text) = self.call.context.get(SUBMITTER_KEY) else {
+            return Ok(ANONYMOUS.into());
+        };
+        let text = str::from_utf8(text).ok().filter(|text| is_submitter(text));
+        let text = text.ok_or_else(|| bad_header(SUBMITTER_KEY, SUBMITTER_RULE))?;
+        Ok(text.into())
+    }
+
+    /// What makes the call the same as another, as over HTTP: whether its job is waited for makes no difference.
+    fn idempotency(&self, inputs: &Map<String, Value>) -> Result<Option<Idempotency>, CallFailure> {
+        let Some(text) = self.call.context.get(IDEMPOTENCY_KEY) else {
+            return Ok(None);
+        };
+        let key = str::from_utf8(text).ok().and_then(idempotency_key);
+        let key = key.ok_or_else(|| bad_header(IDEMPOTENCY_KEY, KEY_RULE))?;
+        let key_of = &self.call.target.service.key;
+        // As it was asked for, if that was by the key: `key:1:run` goes on to mean the same job when there is a 1.1.
+        let name = self.call.name.as_deref().unwrap_or_default();
+        let asked = name.rsplit_once(':').map(|(service, _)| service);
+        let asked = asked.filter(|asked| {
+            let parsed = asked.parse::<ServiceRequest>();
+            parsed.is_ok_and(|parsed| parsed.key == *key_of)
+        });
+        let service = asked.unwrap_or(key_of.as_str());
+        let path = format!("/v1/call/{service}/{RUN_METHOD}");
+        let mut fingerprint = Fingerprint::new(key.into(), &path);
+        fingerprint.add(&Value::Object(inputs.clone()));
+        Ok(Some(fingerprint.finish()))
     }
 
     /// The job that the arguments name, which must be one of the service.
     async fn find(
         &self,
         arguments: &Map<String, Value>,
-    ) -> Result<(JobId, Option<watch::Receiver<Seen>>), CallFailure> {
+    ) -> Result<(CalledJob, Option<watch::Receiver<Seen>>), CallFailure> {
         let text = arguments
             .get("job")
             .and_then(Value::as_str)
@@ -128,6 +197,7 @@ impl Waiting {
         let watch = node.hub.watch(id);
         let target = &self.call.target;
         let job = read_job(&node, target, id).await?;
+        let job = job.ok_or_else(|| no_such_job(id))?;
         let of = job
             .service
             .rsplit_once(':')
@@ -139,13 +209,18 @@ impl Waiting {
             );
             return Err(CallFailure::Malformed(reason));
         }
-        Ok((id, (!job.state.is_terminal()).then_some(watch)))
+        let watch = (!job.state.is_terminal()).then_some(watch);
+        let job = CalledJob {
+            id,
+            is_replayed: false,
+        };
+        Ok((job, watch))
     }
 
     /// Waits for the end of a job and gives the JSON of the method's result. Without a `watch` it has ended.
     async fn result_of(
         &mut self,
-        id: JobId,
+        job: CalledJob,
         watch: Option<watch::Receiver<Seen>>,
     ) -> Result<String, CallFailure> {
         let over = match watch {
@@ -154,21 +229,18 @@ impl Waiting {
         };
         let end = match over {
             Over::Ended(Some(end)) => end,
-            Over::Ended(None) => self.stored(id, "the job goes on").await?,
+            Over::Ended(None) => self.stored(job, "the job goes on").await?,
             Over::Time => {
-                let waited = self.call.timeout.as_millis();
+                let waited = self.patience.as_millis();
                 self.stored(
-                    id,
+                    job,
                     &format!("the time of the call, {waited} ms, is over, and the job goes on"),
                 )
                 .await?
             }
             Over::Stopping => {
                 let reason = "the platform stops; the job goes on when it is back".to_owned();
-                return Err(CallFailure::Unfinished {
-                    job: id.to_string(),
-                    reason,
-                });
+                return Err(CallFailure::Unfinished { job, reason });
             }
         };
         match end {
@@ -179,7 +251,7 @@ impl Waiting {
                 let outputs = outputs.map_err(|error| cannot(target, error.to_string()))?;
                 Ok(format!("{{\"success\":{outputs}}}"))
             }
-            End::Failed(failed) => Ok(thrown(id, failed)),
+            End::Failed(failed) => Ok(thrown(job.id, failed)),
         }
     }
 
@@ -202,10 +274,11 @@ impl Waiting {
     }
 
     /// How a job ended by what is on disk; if it has not, `reason` is why nobody waits any longer.
-    async fn stored(&self, id: JobId, reason: &str) -> Result<End, CallFailure> {
+    async fn stored(&self, called: CalledJob, reason: &str) -> Result<End, CallFailure> {
         let target = &self.call.target;
         let node = self.node.upgrade().ok_or(CallFailure::Stopping)?;
-        let job = read_job(&node, target, id).await?;
+        let job = read_job(&node, target, called.id).await?;
+        let job = job.ok_or_else(|| no_such_job(called.id))?;
         match job.state {
             State::Succeeded => {
                 let outputs = node
@@ -228,7 +301,7 @@ impl Waiting {
                 let waits_for = node.reason(&job).await;
                 let waits_for = waits_for.map(|(_, words)| format!("; it waits: {words}"));
                 Err(CallFailure::Unfinished {
-                    job: id.to_string(),
+                    job: called,
                     reason: format!("{reason}{}", waits_for.unwrap_or_default()),
                 })
             }
@@ -236,7 +309,7 @@ impl Waiting {
     }
 
     /// The reply with a result that is given as JSON.
-    fn reply(&self, result: &str) -> Result<Reply, JsonError> {
+    fn reply(&self, result: &str, job: CalledJob) -> Result<Reply, JsonError> {
         let JobCall {
             target,
             protocol,
@@ -252,6 +325,7 @@ impl Waiting {
             kind: ReplyKind::Reply,
             protocol: *protocol,
             body,
+            job: Some(job),
         })
     }
 }
@@ -311,13 +385,19 @@ fn service(node: &Node, target: &Target) -> Result<Arc<Service>, CallFailure> {
         .ok_or_else(|| cannot(target, "it is not there any more".to_owned()))
 }
 
-async fn read_job(node: &Node, target: &Target, id: JobId) -> Result<Job, CallFailure> {
-    let job = node
-        .readers
+async fn read_job(node: &Node, target: &Target, id: JobId) -> Result<Option<Job>, CallFailure> {
+    node.readers
         .job(id)
         .await
-        .map_err(|error| unreadable(target, &error))?;
-    job.ok_or_else(|| CallFailure::Malformed(format!("/job: there is no job {id}")))
+        .map_err(|error| unreadable(target, &error))
+}
+
+fn no_such_job(id: JobId) -> CallFailure {
+    CallFailure::Malformed(format!("/job: there is no job {id}"))
+}
+
+fn bad_header(key: &str, rule: &str) -> CallFailure {
+    CallFailure::Malformed(format!("the header `{key}`: {rule}"))
 }
 
 fn unreadable(target: &Target, error: &StoreError) -> CallFailure {

@@ -8,7 +8,7 @@ fn post(calls: &[bool]) -> Post {
     };
     let mut post = Post::new(target);
     for is_oneway in calls {
-        post.request(b"q", *is_oneway, &mut Vec::new());
+        post.request(b"q", &[], *is_oneway, &mut Vec::new());
     }
     post
 }
@@ -47,14 +47,24 @@ fn check(calls: &[bool], input: &[u8], expected: Result<&[u8], Unusable>) -> Pos
 #[test]
 fn a_request_says_where_and_how_much() {
     let mut out = Vec::new();
-    post(&[]).request(b"message", false, &mut out);
+    let headers: [(&[u8], &[u8]); 5] = [
+        (b"deadline-ms", b"250"),
+        (b"tracestate", b"a=1"),
+        // Who calls cannot write a request of its own.
+        (b"baggage", b"a\r\nContent-Length: 0\r\n\r\nGET /"),
+        (b"host", b"elsewhere"),
+        (b"idempotency-key", b"k-1"),
+    ];
+    post(&[]).request(b"message", &headers, false, &mut out);
     let text = String::from_utf8(out).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
     assert!(
         head.starts_with("POST /x HTTP/1.1\r\nHost: h:1\r\n"),
         "{head}"
     );
-    assert!(head.ends_with("\r\nContent-Length: 7"), "{head}");
+    let said =
+        "\r\nContent-Length: 7\r\ndeadline-ms: 250\r\ntracestate: a=1\r\nidempotency-key: k-1";
+    assert!(head.ends_with(said), "{head}");
     assert_eq!(body, "message");
 }
 

@@ -7,15 +7,17 @@ use trefoil_director::instances::{CallOutcome, GroupKey, InstanceKey};
 use trefoil_thrift::{
     ApplicationErrorKind,
     connection::{ReplyKind, Request, RequestId},
-    framing::{Dialect, Headers, Protocol},
+    framing::{Dialect, Protocol},
 };
 
 use super::{
     super::{
         builtin,
         call::{Answer, Call, CallFailure, LocalCall, Reply},
+        context::Context,
         deprecated::Deprecated,
         forms,
+        jobs::JobCall,
         routes::{Provider, Target},
     },
     Reactor, peer_token,
@@ -26,11 +28,11 @@ use super::{
 const REPLAY_MAX: usize = 64 << 10;
 /// Tries beyond the first.
 const RETRIES_MAX: usize = 2;
-/// A call whose time is over in less is not begun.
-pub(super) const DEADLINE_HEADER: &[u8] = b"deadline-ms";
-
-/// A key and its value.
-type HeaderPair = (Box<[u8]>, Box<[u8]>);
+/// A call whose time is over when it comes.
+pub(super) const SPENT: CallFailure = CallFailure::DeadlineExceeded {
+    after_ms: 0,
+    place: "it was not begun",
+};
 
 /// Who called.
 #[derive(Debug)]
@@ -57,8 +59,8 @@ pub(super) struct CallSlot {
     /// The arguments, if they are kept, and in what they are written.
     pub(super) arguments: Vec<u8>,
     pub(super) protocol: Protocol,
-    /// What the caller said beside the arguments: handed on to instances whose transport has headers.
-    pub(super) headers: Vec<HeaderPair>,
+    /// What the caller said beside the arguments: handed on to instances whose wire can carry it.
+    pub(super) context: Context,
     /// When it began, in microseconds.
     pub(super) started_us: u64,
     pub(super) deadline: u64,
@@ -125,7 +127,11 @@ impl Reactor {
             let error = CallFailure::Malformed(error.to_string()).to_application_error();
             return self.refuse(at, request, &error);
         }
-        let timeout = self.timeout_of(request);
+        let context = Context::of(&request.headers);
+        let timeout = self.timeout_of(&context);
+        if timeout == 0 {
+            return self.refuse(at, request, &SPENT.to_application_error());
+        }
         let Some(origin) = self.origin_of(at, request) else {
             return;
         };
@@ -137,7 +143,7 @@ impl Reactor {
             group,
             arguments,
             protocol,
-            headers: own(&request.headers),
+            context,
             started_us: self.now_us,
             deadline: self.now + timeout,
             first: None,
@@ -147,10 +153,9 @@ impl Reactor {
         });
     }
 
-    /// How long a request may take, in milliseconds.
-    pub(super) fn timeout_of(&self, request: &Request<'_>) -> u64 {
-        let asked = request.headers.get(DEADLINE_HEADER);
-        let asked = asked.and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+    /// How long a call may take, in milliseconds.
+    fn timeout_of(&self, context: &Context) -> u64 {
+        let asked = context.timeout.map(|timeout| timeout.as_millis() as u64);
         let longest = self.shared.config.call_timeout_ms;
         longest.min(asked.unwrap_or(u64::MAX))
     }
@@ -174,18 +179,29 @@ impl Reactor {
         let LocalCall { call, answer } = local;
         let Call {
             target,
+            name,
             protocol,
             arguments,
-            timeout,
+            context,
         } = call;
         let limits = &self.shared.config.limits;
-        let asked = timeout.map_or(u64::MAX, |timeout| timeout.as_millis() as u64);
-        let timeout = self.shared.config.call_timeout_ms.min(asked);
+        let timeout = self.timeout_of(&context);
+        if timeout == 0 {
+            return Self::answer_local(answer, Err(SPENT));
+        }
         let group = match &target.provider {
             Provider::Instances(group) => *group,
             Provider::Jobs(method) => {
-                let method = *method;
-                return self.job_of_local((target, protocol, arguments), method, timeout, answer);
+                let call = JobCall {
+                    method: *method,
+                    target,
+                    name,
+                    protocol,
+                    arguments,
+                    context,
+                    limits: *limits,
+                };
+                return self.job_of_local(call, answer);
             }
             Provider::Builtin(builtin) => {
                 let shared = &self.shared;
@@ -203,6 +219,7 @@ impl Reactor {
                     kind,
                     protocol,
                     body,
+                    job: None,
                 };
                 let answered = done.map(|()| Some(reply)).map_err(CallFailure::Malformed);
                 return Self::answer_local(answer, answered);
@@ -215,7 +232,7 @@ impl Reactor {
             group,
             arguments,
             protocol,
-            headers: Vec::new(),
+            context,
             started_us: self.now_us,
             deadline: self.now + timeout,
             first: None,
@@ -321,6 +338,7 @@ impl Reactor {
                             kind,
                             protocol,
                             body: body.to_vec(),
+                            job: None,
                         };
                         Self::answer_local(answer, Ok(Some(reply)));
                         Ok(())
@@ -398,6 +416,8 @@ impl Reactor {
             return;
         };
         self.shared.metrics.failures.inc();
+        let trace = call.context.trace.map(tracing::field::display);
+        tracing::debug!(method = call.target.method().name, trace, %failure, "a call failed");
         let origin = std::mem::replace(&mut call.origin, Origin::Nobody);
         self.tell(origin, failure);
         self.conclude(&call, CallOutcome::Failure);
@@ -424,7 +444,7 @@ impl Reactor {
                 }
             }
             Origin::Local(answer) => Self::answer_local(answer, Err(failure)),
-            Origin::Nobody => tracing::debug!(%failure, "a one-way call failed"),
+            Origin::Nobody => {}
         }
     }
 
@@ -458,16 +478,4 @@ impl Reactor {
 
 fn milliseconds(now_us: u64, since_us: u64) -> f64 {
     now_us.saturating_sub(since_us) as f64 / 1_000.0
-}
-
-/// Headers that are handed on: all but the deadline, which is said anew.
-fn own(headers: &Headers<'_>) -> Vec<HeaderPair> {
-    if headers.is_empty() {
-        return Vec::new();
-    }
-    headers
-        .iter()
-        .filter(|(key, _)| *key != DEADLINE_HEADER)
-        .map(|(key, value)| (key.into(), value.into()))
-        .collect()
 }

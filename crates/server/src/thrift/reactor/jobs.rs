@@ -1,18 +1,20 @@
 //! Calls of services that run as jobs: handed over, and answered when they come back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
-use trefoil_thrift::{connection::Request, framing::Protocol};
+use trefoil_thrift::connection::{ReplyKind, Request};
 
 use super::{
     super::{
         call::Answer,
+        context::{Context, JobHeaders},
+        forms,
         jobs::{JobCall, JobMethod, Permit},
         routes::Target,
     },
     Letter, Reactor,
-    calls::Origin,
+    calls::{Origin, SPENT},
     peer_token,
 };
 
@@ -42,6 +44,10 @@ impl Reactor {
         method: JobMethod,
     ) {
         self.shared.metrics.calls.inc();
+        let context = Context::of(&request.headers);
+        if context.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return self.refuse(at, request, &SPENT.to_application_error());
+        }
         let permit = match self.shared.jobs.enter(target) {
             Ok(permit) => permit,
             Err(failure) => {
@@ -54,10 +60,11 @@ impl Reactor {
         };
         let call = JobCall {
             target: Arc::clone(target),
+            name: Some(request.header.name.as_ref().to_owned()),
             method,
             protocol: request.dialect.protocol,
             arguments: request.body.to_vec(),
-            timeout: Duration::from_millis(self.timeout_of(request)),
+            context,
             limits: self.shared.config.limits,
         };
         let (shared, index) = (Arc::clone(&self.shared), self.index);
@@ -72,28 +79,14 @@ impl Reactor {
     }
 
     /// A call of this process becomes a job. Its caller is told on the way: no reactor has a part in that.
-    pub(super) fn job_of_local(
-        &self,
-        (target, protocol, arguments): (Arc<Target>, Protocol, Vec<u8>),
-        method: JobMethod,
-        timeout: u64,
-        answer: oneshot::Sender<Answer>,
-    ) {
+    pub(super) fn job_of_local(&self, call: JobCall, answer: oneshot::Sender<Answer>) {
         self.shared.metrics.calls.inc();
-        let permit = match self.shared.jobs.enter(&target) {
+        let permit = match self.shared.jobs.enter(&call.target) {
             Ok(permit) => permit,
             Err(failure) => {
                 self.shared.metrics.failures.inc();
                 return Self::answer_local(answer, Err(failure));
             }
-        };
-        let call = JobCall {
-            target,
-            method,
-            protocol,
-            arguments,
-            timeout: Duration::from_millis(timeout),
-            limits: self.shared.config.limits,
         };
         let shared = Arc::clone(&self.shared);
         self.shared.jobs.begin(permit, call, move |what, _permit| {
@@ -111,25 +104,37 @@ impl Reactor {
             answer,
             permit,
         } = answered;
-        match (answer, &origin) {
-            (
-                Ok(Some(reply)),
-                Origin::Peer {
-                    at, stamp, request, ..
-                },
-            ) => {
-                // It is in the protocol of its caller, who may have left.
-                if let Some(peer) = self.peers.get(*at).filter(|peer| peer.stamp == *stamp) {
+        if answer.is_err() {
+            self.shared.metrics.failures.inc();
+        }
+        if let Origin::Peer {
+            at,
+            stamp,
+            request,
+            dialect,
+        } = origin
+            // Who may have left.
+            && let Some(peer) = self.peers.get(at).filter(|peer| peer.stamp == stamp)
+        {
+            match answer {
+                Ok(Some(reply)) => {
+                    // It is in the protocol of its caller.
+                    let headers = JobHeaders::of(reply.job);
+                    let headers = headers.list();
                     peer.server
-                        .reply_raw(*request, reply.kind, &[], &reply.body);
-                    self.soil(peer_token(*at));
+                        .reply_raw(request, reply.kind, &headers, &reply.body);
+                }
+                Ok(None) => {}
+                Err(failure) => {
+                    let headers = JobHeaders::of(failure.job());
+                    let error = failure.to_application_error();
+                    let (kind, headers) = (ReplyKind::Exception, headers.list());
+                    peer.server.reply(request, kind, &headers, |out| {
+                        forms::write_error(dialect.protocol, &error, out);
+                    });
                 }
             }
-            (Ok(_), _) => {}
-            (Err(failure), _) => {
-                self.shared.metrics.failures.inc();
-                self.tell(origin, failure);
-            }
+            self.soil(peer_token(at));
         }
         drop(permit);
     }

@@ -10,9 +10,7 @@ use trefoil_thrift::{
 
 use super::{
     super::{call::CallFailure, forms, web::Web},
-    Reactor,
-    calls::DEADLINE_HEADER,
-    link_token,
+    Reactor, link_token,
     socket::{Read, Socket},
 };
 
@@ -134,21 +132,13 @@ impl Reactor {
         let method = target.method();
         let is_oneway = method.is_oneway();
         let to = link.client.protocol();
-        // Only the header transport has any.
-        let has_headers = link.client.dialect().transport == Transport::Header;
-        let left_ms = if has_headers {
-            call.deadline.saturating_sub(self.now).to_string()
-        } else {
-            String::new()
-        };
-        let headers: Vec<(&[u8], &[u8])> = if has_headers {
-            let handed_on = call.headers.iter().map(|(key, value)| (&**key, &**value));
-            handed_on
-                .chain([(DEADLINE_HEADER, left_ms.as_bytes())])
-                .collect()
-        } else {
-            Vec::new()
-        };
+        // Only the header transport and HTTP have any.
+        let is_header = link.client.dialect().transport == Transport::Header;
+        let has_headers = is_header || link.web.as_ref().is_some_and(|web| web.has_headers());
+        let left_ms = call.deadline.saturating_sub(self.now);
+        let hop = has_headers.then(|| call.context.next_hop(left_ms));
+        let headers = hop.as_ref().map(|hop| hop.headers(&call.context));
+        let headers = headers.unwrap_or_default();
         let sent = if forms::same(call.protocol, to) {
             link.client.call_raw(
                 at as u64,
@@ -179,7 +169,7 @@ impl Reactor {
             self.fail(at, CallFailure::Malformed(error.to_string()));
             return self.make_idle(link_at);
         }
-        link.wrap(is_oneway);
+        link.wrap(&headers, is_oneway);
         link.until = link.until.max(self.now + self.shared.config.idle_ms);
         self.soil(link_token(link_at));
         if is_oneway {

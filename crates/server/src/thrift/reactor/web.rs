@@ -4,11 +4,11 @@ use super::{Reactor, link_token, links::Link};
 
 impl Link {
     /// Puts the message that was just made into a request or a frame, if it has to be.
-    pub(super) fn wrap(&mut self, is_oneway: bool) {
+    pub(super) fn wrap(&mut self, headers: &[(&[u8], &[u8])], is_oneway: bool) {
         if let Some(web) = &mut self.web {
             let mut message = Vec::new();
             self.client.take_output(&mut message);
-            web.send(&message, is_oneway, &mut self.socket.output);
+            web.send(&message, headers, is_oneway, &mut self.socket.output);
         }
     }
 
