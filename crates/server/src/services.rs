@@ -159,13 +159,14 @@ impl Services {
 
     /// Reads the watched and the published directories again, and returns what is not supplied any more; blocking.
     pub(crate) fn rescan(&self) -> Vec<ServiceId> {
+        let known = known(&self.snapshot());
         let mut found = Vec::new();
         for root in &self.0.roots {
-            found.extend(scan::services(root, &|dir| Source::Directory { dir }));
+            let source = |dir| Source::Directory { dir };
+            found.extend(scan::services(root, &known, &source));
         }
-        found.extend(scan::services(&self.0.published, &|dir| {
-            Source::Published { dir }
-        }));
+        let source = |dir| Source::Published { dir };
+        found.extend(scan::services(&self.0.published, &known, &source));
         let mut catalog = self.catalog();
         let labels: HashMap<&str, ()> = found.iter().map(|one| (one.label.as_str(), ())).collect();
         let gone: Vec<String> = catalog
@@ -186,17 +187,21 @@ impl Services {
         }
         // Lower versions first, so that each finds those that it claims to be compatible with. Of equal ones the order
         // stays: who comes first supplies the version.
-        found.sort_by(|a, b| {
+        let changed = found
+            .into_iter()
+            .filter_map(|one| Some((one.label, one.service?)));
+        let mut changed: Vec<_> = changed.collect();
+        changed.sort_by(|(_, a), (_, b)| {
             let version =
-                |one: &scan::Found| one.service.as_ref().ok().map(|it| it.id.version.clone());
+                |one: &Result<Service, _>| one.as_ref().ok().map(|it| it.id.version.clone());
             version(a).cmp(&version(b))
         });
         let retired = self.retired();
-        for mut one in found {
-            if let Ok(service) = &mut one.service {
+        for (label, mut service) in changed {
+            if let Ok(service) = &mut service {
                 warn_of_breaks(&catalog, service);
             }
-            match one.service {
+            match service {
                 Ok(service)
                     if matches!(service.source, Source::Published { .. })
                         && retired.contains(&service.id.to_string()) =>
@@ -212,12 +217,12 @@ impl Services {
                 Err(problems) => {
                     let known = catalog
                         .broken()
-                        .any(|(label, old)| label == one.label && old == problems.as_slice());
+                        .any(|(known, old)| known == label && old == problems.as_slice());
                     if !known {
                         for problem in &problems {
                             tracing::warn!(%problem, "a service is broken");
                         }
-                        catalog.set_broken(&one.label, problems);
+                        catalog.set_broken(&label, problems);
                     }
                 }
             }
@@ -421,6 +426,20 @@ impl Services {
             tracing::warn!(%error, "the engine was not told of changed services");
         }
     }
+}
+
+/// What directories supply now: read anew only when something in them is.
+fn known(catalog: &Catalog) -> scan::Known {
+    let broken: HashSet<&str> = catalog.broken().map(|(label, _)| label).collect();
+    let supplied = catalog.iter().filter(|entry| {
+        entry.state != ServiceState::Retired && !broken.contains(&*entry.service.label)
+    });
+    supplied
+        .filter_map(|Entry { service, .. }| {
+            let dir = service.source.dir()?.to_owned();
+            Some((service.label.clone(), (service.digest.clone(), dir)))
+        })
+        .collect()
 }
 
 /// What a watched directory supplies is served even if it breaks callers: whoever changes files there is not asked for more,

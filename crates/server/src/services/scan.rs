@@ -1,7 +1,7 @@
 //! Finding and reading service directories.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs, io,
     path::{Path, PathBuf},
     time::UNIX_EPOCH,
@@ -27,13 +27,21 @@ const SKIPPED: [&str; 4] = ["target", "node_modules", "__pycache__", "venv"];
 /// What was found in one directory.
 pub(super) struct Found {
     pub(super) label: String,
-    pub(super) service: Result<Service, Vec<Problem>>,
+    /// Nothing if it is as it is known: reading it takes far longer than its digest, and one change has all be looked at.
+    pub(super) service: Option<Result<Service, Vec<Problem>>>,
 }
 
+/// Services that need not be read: by label their digest and their own directory.
+pub(super) type Known = HashMap<String, (String, PathBuf)>;
+
 /// Every service at or below `root`.
-pub(super) fn services(root: &Path, source: &dyn Fn(PathBuf) -> Source) -> Vec<Found> {
+pub(super) fn services(
+    root: &Path,
+    known: &Known,
+    source: &dyn Fn(PathBuf) -> Source,
+) -> Vec<Found> {
     let mut found = Vec::new();
-    visit(root, 0, source, &mut found);
+    visit(root, 0, known, source, &mut found);
     found
 }
 
@@ -72,24 +80,29 @@ fn subdirectories(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(below)
 }
 
-fn visit(dir: &Path, depth: usize, source: &dyn Fn(PathBuf) -> Source, found: &mut Vec<Found>) {
+fn visit(
+    dir: &Path,
+    depth: usize,
+    known: &Known,
+    source: &dyn Fn(PathBuf) -> Source,
+    found: &mut Vec<Found>,
+) {
     let label = dir.display().to_string();
     let metadata = ["metadata.yml", ".osparc/metadata.yml"].map(|name| dir.join(name));
     let metadata = metadata.iter().find(|path| path.is_file());
     if metadata.is_some() || dir.join(CONTRACT_FILE).is_file() {
-        found.push(Found {
-            service: load(dir, metadata, source).unwrap_or_else(|error| unreadable(dir, &error)),
-            label,
-        });
+        let service = load(dir, metadata, known.get(&label), source)
+            .unwrap_or_else(|error| Some(unreadable(dir, &error)));
+        found.push(Found { label, service });
         return;
     }
     match subdirectories(dir) {
         Ok(below) if depth < DEPTH_MAX => below
             .iter()
-            .for_each(|dir| visit(dir, depth + 1, source, found)),
+            .for_each(|dir| visit(dir, depth + 1, known, source, found)),
         Ok(_) => {}
         Err(error) => found.push(Found {
-            service: unreadable(dir, &error),
+            service: Some(unreadable(dir, &error)),
             label,
         }),
     }
@@ -108,8 +121,14 @@ fn unreadable(dir: &Path, error: &io::Error) -> Result<Service, Vec<Problem>> {
 fn load(
     dir: &Path,
     metadata: Option<&PathBuf>,
+    known: Option<&(String, PathBuf)>,
     source: &dyn Fn(PathBuf) -> Source,
-) -> io::Result<Result<Service, Vec<Problem>>> {
+) -> io::Result<Option<Result<Service, Vec<Problem>>>> {
+    let digest = digest(dir)?;
+    let own = dir.canonicalize()?;
+    if known.is_some_and(|(known, place)| *known == digest && *place == own) {
+        return Ok(None);
+    }
     let toml = dir.join("service.toml");
     let service_toml = match read(&toml) {
         Ok(bytes) => Some((toml.display().to_string(), bytes)),
@@ -124,8 +143,8 @@ fn load(
         },
         service_toml,
         contract: contract(dir)?,
-        digest: digest(dir)?,
-        source: source(dir.canonicalize()?),
+        digest,
+        source: source(own),
     };
     // What was published without metadata has its id from the request, and keeps it in the name of its directory.
     let id = match &files.source {
@@ -133,10 +152,10 @@ fn load(
         Source::Directory { .. } | Source::Builtin => None,
     };
     let service = Service::load_as(&files, id.as_ref());
-    Ok(service.map(|service| Service {
+    Ok(Some(service.map(|service| Service {
         written_at: written_at(&dir.join(CONTRACT_FILE)),
         ..service
-    }))
+    })))
 }
 
 /// When a file was written, in seconds since 1970.
@@ -209,4 +228,46 @@ fn digest(dir: &Path) -> io::Result<String> {
     Ok(digest_of_files(
         hashed.iter().map(|(name, hash)| (name.as_str(), *hash)),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_only_what_is_not_known() {
+        let root = tempfile::tempdir().unwrap();
+        let contract =
+            "service One { i32 one() } (trefoil.key = \"test/one\", trefoil.version = \"1.0.0\")";
+        for name in ["a", "b"] {
+            let dir = root.path().join(name);
+            fs::create_dir(&dir).unwrap();
+            let contract = contract.replace("test/one", &format!("test/{name}"));
+            fs::write(dir.join(CONTRACT_FILE), contract).unwrap();
+        }
+        let source = |dir| Source::Directory { dir };
+        let first = services(root.path(), &Known::new(), &source);
+        let known: Known = first
+            .iter()
+            .map(|one| {
+                let service = one.service.as_ref().unwrap().as_ref().unwrap();
+                let dir = service.source.dir().unwrap().to_owned();
+                (one.label.clone(), (service.digest.clone(), dir))
+            })
+            .collect();
+        assert_eq!(known.len(), 2);
+
+        fs::write(root.path().join("b/notes.txt"), "new").unwrap();
+        let again = services(root.path(), &known, &source);
+        let is_read: Vec<bool> = again.iter().map(|one| one.service.is_some()).collect();
+        assert_eq!(is_read, [false, true]);
+
+        // The same files elsewhere are another service: it runs there.
+        let elsewhere: Known = known
+            .into_iter()
+            .map(|(label, (digest, _))| (label, (digest, PathBuf::from("/elsewhere"))))
+            .collect();
+        let again = services(root.path(), &elsewhere, &source);
+        assert!(again.iter().all(|one| one.service.is_some()));
+    }
 }
