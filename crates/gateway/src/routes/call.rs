@@ -14,7 +14,7 @@ use axum::{
     routing::any,
 };
 use serde_json::Value;
-use trefoil_director::{ResolveError, ServiceRequest, Violation};
+use trefoil_director::{RUN_METHOD, ResolveError, ServiceId, ServiceRequest, Violation};
 use trefoil_jobs::{Failure, FailureClass, JobId, State as JobState};
 use trefoil_server::{JobRequest, Node, SubmitError, Submitted, idempotency::Fingerprint};
 
@@ -90,12 +90,33 @@ fn of_contract<'p>(node: &Node, path: &'p str) -> Option<(ServiceRequest, &'p st
 /// The service that `{key}[:{version}]/run` names, and whether there is one.
 fn resolve(node: &Node, path: &str) -> Result<(ServiceRequest, Result<(), ResolveError>), Problem> {
     let (service, method) = path.rsplit_once('/').ok_or_else(not_found)?;
-    if method != "run" {
-        return Err(not_found().hint("a call is POST /v1/call/{key}[:{version}]/run"));
+    let catalog = node.services.snapshot();
+    if method != RUN_METHOD {
+        // A service without a method behind it.
+        let whole = path.parse::<ServiceRequest>();
+        if whole.is_ok_and(|request| catalog.resolve(&request).is_ok()) {
+            return Err(not_found().hint(format!("a call is POST /v1/call/{path}/{RUN_METHOD}")));
+        }
+        let request: ServiceRequest = service.parse()?;
+        let found = catalog.resolve(&request)?;
+        return Err(only_run(&found.id, method));
     }
     let request: ServiceRequest = service.parse()?;
-    let known = node.services.snapshot().resolve(&request);
+    let known = catalog.resolve(&request);
     Ok((request, known.map(drop)))
+}
+
+/// A service that is run has one method in JSON.
+fn only_run(id: &ServiceId, method: &str) -> Problem {
+    Problem::new(
+        StatusCode::NOT_FOUND,
+        "method-not-found",
+        Code::NotFound,
+        format!("`{id}` has no method `{method}` here"),
+    )
+    .hint(format!(
+        "it is run as a job: POST /v1/call/{id}/{RUN_METHOD}"
+    ))
 }
 
 async fn run(

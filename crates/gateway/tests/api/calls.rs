@@ -168,7 +168,18 @@ async fn bad_calls_are_refused_with_pointers_into_the_inputs() {
         .problem(404, "no-matching-version");
     api.json("POST", "/v1/call/trefoil/echo/stop", &[], json!({}))
         .await
+        .problem(404, "method-not-found");
+    // The service comes first, whatever the method.
+    let problem = api
+        .json("POST", "/v1/call/trefoil/eco/add", &[], json!({}))
+        .await
+        .problem(404, "service-not-found");
+    assert_eq!(problem["near"], json!(["trefoil/echo"]));
+    let problem = api
+        .json("POST", "/v1/call/trefoil/echo", &[], json!({}))
+        .await
         .problem(404, "no-such-resource");
+    assert_eq!(problem["hint"], "a call is POST /v1/call/trefoil/echo/run");
 }
 
 #[tokio::test]

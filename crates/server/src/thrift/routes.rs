@@ -6,8 +6,8 @@ use std::{
 };
 
 use trefoil_director::{
-    Catalog, Entry, Instances, MethodRef, ServiceId, ServiceRequest, ServiceState, SharedContract,
-    Source, instances::GroupKey,
+    Catalog, Entry, Instances, MethodRef, ResolveError, ServiceId, ServiceRequest, ServiceState,
+    SharedContract, Source, instances::GroupKey, near_names,
 };
 use trefoil_thrift::{
     ApplicationError, ApplicationErrorKind,
@@ -287,15 +287,34 @@ impl Routes {
                     {
                         return Ok(Arc::new(target));
                     }
-                    return unknown(format!("Invalid method name: '{method}' of {}", found.id));
+                    let names = found.contract.iter().flat_map(|it| it.method_names());
+                    let near = did_you_mean(&near_names(method, names));
+                    let id = &found.id;
+                    return unknown(format!("Invalid method name: '{method}' of {id}{near}"));
                 }
-                Err(error) if service.contains('/') => return unknown(error.to_string()),
+                Err(error) if service.contains('/') => {
+                    let near = match &error {
+                        ResolveError::UnknownKey { near, .. } => did_you_mean(near),
+                        ResolveError::NoMatchingVersion { .. } | ResolveError::Retired { .. } => {
+                            String::new()
+                        }
+                    };
+                    return unknown(format!("{error}{near}"));
+                }
                 Err(_) => {}
             }
         }
         unknown(format!(
             "Unknown service: {service}. No contract has a service or a key of this name with a method '{method}'"
         ))
+    }
+}
+
+/// What could have been meant, behind what was not found.
+fn did_you_mean(near: &[String]) -> String {
+    match near {
+        [] => String::new(),
+        near => format!("; did you mean {}?", near.join(" or ")),
     }
 }
 

@@ -65,6 +65,19 @@ fn meaning(catalog: &Catalog, name: &str) -> String {
 }
 
 #[test]
+fn what_is_not_there_is_said_with_what_is_near() {
+    let catalog = catalog([written("lab/calc:1.0.0", "Calc")]);
+    assert_eq!(
+        meaning(&catalog, "lab/calc:rum"),
+        "Invalid method name: 'rum' of lab/calc:1.0.0; did you mean run?"
+    );
+    assert_eq!(
+        meaning(&catalog, "lab/clac:run"),
+        "no service has the key `lab/clac`; did you mean lab/calc?"
+    );
+}
+
+#[test]
 fn the_only_program_needs_no_name() {
     let catalog = catalog([derived("lab/sleeper:1.0.0")]);
     for name in [
