@@ -159,7 +159,7 @@ fn inputs(ui: &Ui, client: &Client, args: &CallArgs) -> anyhow::Result<Map<Strin
 fn object(given: &Path) -> Result<Map<String, Value>, Failure> {
     let inline = given.to_str().filter(|text| text.starts_with('{'));
     let (text, name) = match inline {
-        Some(text) => (text.to_owned(), "the object of --inputs".to_owned()),
+        Some(text) => (text.to_owned(), "the object of inputs".to_owned()),
         None => (read_text(given)?, given.display().to_string()),
     };
     match serde_json::from_str(&text) {
