@@ -174,7 +174,7 @@ fn wrong_inputs_are_found_before_anything_is_sent() {
         (&["--inputs", "/no/such/file"], "cannot read /no/such/file"),
         (
             &["--json", "{\"a\": }"],
-            "the object of --inputs is not JSON",
+            "the object of inputs is not JSON",
         ),
         (&["--json=[]"], "cannot read []"),
     ] {
