@@ -52,8 +52,12 @@ pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
             ),
         )?;
         doc(ui, item, 2)?;
+        let usual = match text_of(item, "kind").as_str() {
+            "union" => OPTIONAL,
+            _ => DEFAULT,
+        };
         for shown in list(item, "fields") {
-            ui.line(&format!("  {}", one_line(&field(shown))))?;
+            ui.line(&format!("  {}", one_line(&field(shown, usual))))?;
             doc(ui, shown, 6)?;
         }
         for value in list(item, "values") {
@@ -86,6 +90,11 @@ pub(super) fn contract(ui: &Ui, json: &Value) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What members of unions and exceptions that are thrown are, whatever is written.
+const OPTIONAL: &str = "optional";
+/// What a field is that does not say it.
+const DEFAULT: &str = "default";
+
 fn list<'v>(json: &'v Value, member: &str) -> impl Iterator<Item = &'v Value> + use<'v> {
     json[member].as_array().into_iter().flatten()
 }
@@ -105,33 +114,33 @@ fn doc(ui: &Ui, json: &Value, indent: usize) -> anyhow::Result<()> {
 
 /// A method as it is written.
 fn signature(method: &Value) -> String {
-    let fields = |member: &str| {
-        let fields: Vec<String> = list(method, member).map(field).collect();
-        fields.join(", ")
+    let fields = |member: &str, usual: &str| {
+        let fields = list(method, member).map(|one| field(one, usual));
+        fields.collect::<Vec<_>>().join(", ")
     };
     let oneway = if method["oneway"] == true {
         "oneway "
     } else {
         ""
     };
-    let throws = match fields("throws") {
-        thrown if thrown.is_empty() => thrown,
+    let throws = match fields("throws", OPTIONAL) {
+        none if none.is_empty() => none,
         thrown => format!(" throws ({thrown})"),
     };
     format!(
         "{oneway}{} {}({}){throws}{}",
         text_of(method, "returns"),
         text_of(method, "name"),
-        fields("arguments"),
+        fields("arguments", DEFAULT),
         deprecated(method)
     )
 }
 
-/// A field as it is written. What is thrown is always optional, so that is not said.
-fn field(field: &Value) -> String {
-    let requiredness = match text_of(field, "requiredness").as_str() {
-        "required" => "required ",
-        _ => "",
+/// A field as it is written; whether it is required only if that is not `usual`.
+fn field(field: &Value, usual: &str) -> String {
+    let requiredness = match text_of(field, "requiredness") {
+        same if same == usual => String::new(),
+        other => format!("{other} "),
     };
     let default = match field.get("default") {
         Some(default) => format!(" = {default}"),
