@@ -22,6 +22,21 @@ pub struct Limits {
     pub name_max: usize,
 }
 
+impl Limits {
+    /// Deeper than this nothing is read, whatever [`depth_max`](Self::depth_max) says: a level costs up to 2 KiB of stack in
+    /// a debug build.
+    pub const DEPTH_MOST: u32 = 256;
+
+    /// How deep may be read.
+    pub(crate) const fn depth(&self) -> u32 {
+        if self.depth_max < Self::DEPTH_MOST {
+            self.depth_max
+        } else {
+            Self::DEPTH_MOST
+        }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

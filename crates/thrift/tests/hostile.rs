@@ -9,6 +9,7 @@ use std::fmt::Debug;
 
 use trefoil_thrift::{
     Fault, Limits, Malformed, Reader, Result, Schema, Type, Value, WireType, Writer, check_struct,
+    json::{JsonOptions, json_to_struct, struct_to_json},
     protocol::{BinaryReader, BinaryWriter, CompactReader, CompactWriter, JsonReader, JsonWriter},
     read_value,
     schema::{Annotations, Builder, NewField, StructId, StructKind},
@@ -206,6 +207,21 @@ fn cve_2015_3254_no_limit_lets_the_stack_overflow() {
     let is_it = |fault: &Fault| *fault == Fault::TooDeep(256);
     messages!(|writer| chain(257, writer)).are_refused(&limits, is_it);
     messages!(|writer| nodes(128, writer)).are_refused(&limits, is_it);
+    // JSON of values, in and out.
+    let (schema, id) = node();
+    let text = |depth: usize| r#"{"next":"#.repeat(depth - 1) + "{}" + &"}".repeat(depth - 1);
+    let options = JsonOptions::default();
+    let read = |text: &str, out: &mut Vec<u8>| {
+        let mut writer = BinaryWriter::new(out);
+        json_to_struct(&schema, id, text.as_bytes(), &options, &limits, &mut writer)
+    };
+    let mut message = Vec::new();
+    read(&text(256), &mut message).expect("it is not too deep");
+    let mut written = Vec::new();
+    let mut reader = BinaryReader::new(&message, &limits);
+    struct_to_json(&schema, id, &mut reader, &options, &mut written).expect("it is not too deep");
+    assert_eq!(String::from_utf8(written), Ok(text(256)));
+    assert!(read(&text(257), &mut Vec::new()).is_err());
 }
 
 #[test]

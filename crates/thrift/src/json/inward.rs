@@ -71,7 +71,7 @@ impl<'a, 'w, W: Writer> Inward<'a, 'w, W> {
             schema,
             options,
             limits,
-            source: Source::new(text, limits.depth_max, options.violations_max),
+            source: Source::new(text, limits.depth(), options.violations_max),
             writer,
             hashes: Hashes::default(),
             elements: Elements::default(),

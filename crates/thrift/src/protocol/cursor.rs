@@ -4,9 +4,6 @@ use std::borrow::Cow;
 
 use crate::{Fault, Limits, Malformed, Result};
 
-/// Deeper than this nothing is read, whatever the limits say: a level costs up to 2 KiB of stack in a debug build.
-const DEPTH_MAX: u32 = 256;
-
 /// A place in a message. What is left is kept as a slice, so that one comparison is all that a read costs.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
@@ -21,7 +18,7 @@ impl<'a> Cursor<'a> {
         Self {
             rest: input,
             total: input.len(),
-            depth_left: depth_max(limits),
+            depth_left: limits.depth(),
             limits,
         }
     }
@@ -149,7 +146,7 @@ impl<'a> Cursor<'a> {
                 self.depth_left = left;
                 Ok(())
             }
-            None => Err(self.fault(Fault::TooDeep(depth_max(self.limits)), 0)),
+            None => Err(self.fault(Fault::TooDeep(self.limits.depth()), 0)),
         }
     }
 
@@ -173,13 +170,5 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn advance(&mut self, size: usize) {
         self.rest = self.rest.get(size..).unwrap_or_default();
-    }
-}
-
-const fn depth_max(limits: &Limits) -> u32 {
-    if limits.depth_max < DEPTH_MAX {
-        limits.depth_max
-    } else {
-        DEPTH_MAX
     }
 }

@@ -54,39 +54,6 @@ pub(crate) struct Settings {
     pub(crate) log_filter: String,
 }
 
-/// What can be configured of the Thrift endpoint.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct ThriftSettings {
-    /// `thrift.enabled`.
-    pub(crate) enabled: bool,
-    /// `thrift.listen`.
-    pub(crate) listen: Vec<SocketAddr>,
-    /// `thrift.unix_listen`.
-    pub(crate) unix_listen: Option<PathBuf>,
-    /// `thrift.tls_certificate`.
-    pub(crate) tls_certificate: Option<PathBuf>,
-    /// `thrift.tls_key`, there if there is a certificate.
-    pub(crate) tls_key: Option<PathBuf>,
-    /// `thrift.tls_required`.
-    pub(crate) tls_required: bool,
-    /// `thrift.tls_client_ca`.
-    pub(crate) tls_client_ca: Option<PathBuf>,
-    /// `thrift.tls_directory`.
-    pub(crate) tls_directory: Option<PathBuf>,
-    /// `thrift.tls_client_required`.
-    pub(crate) tls_client_required: bool,
-    /// `thrift.threads`.
-    pub(crate) threads: u64,
-    /// `thrift.connections_max`.
-    pub(crate) connections_max: u64,
-    /// `thrift.call_timeout`.
-    pub(crate) call_timeout: Duration,
-    /// `thrift.message_max`, bytes.
-    pub(crate) message_max: u64,
-    /// `thrift.frame_max`, bytes.
-    pub(crate) frame_max: u64,
-}
-
 /// What can be configured of the broker.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct AmqpSettings {
@@ -150,6 +117,11 @@ macro_rules! take {
     };
 }
 
+// Behind the macro, which it uses.
+mod thrift;
+
+pub(crate) use thrift::ThriftSettings;
+
 impl Settings {
     /// From a value for every key of the table.
     pub(crate) fn from_entries(entries: &[Entry]) -> Settings {
@@ -174,27 +146,6 @@ impl Settings {
             amqp: AmqpSettings::from_entries(entries),
             log_format: take!(entries, "log.format", LogFormat),
             log_filter: take!(entries, "log.filter", LogFilter),
-        }
-    }
-}
-
-impl ThriftSettings {
-    fn from_entries(entries: &[Entry]) -> ThriftSettings {
-        ThriftSettings {
-            enabled: take!(entries, "thrift.enabled", Bool),
-            listen: take!(entries, "thrift.listen", Addresses),
-            unix_listen: take!(entries, "thrift.unix_listen", File),
-            tls_certificate: take!(entries, "thrift.tls_certificate", File),
-            tls_key: take!(entries, "thrift.tls_key", File),
-            tls_required: take!(entries, "thrift.tls_required", Bool),
-            tls_client_ca: take!(entries, "thrift.tls_client_ca", File),
-            tls_directory: take!(entries, "thrift.tls_directory", File),
-            tls_client_required: take!(entries, "thrift.tls_client_required", Bool),
-            threads: take!(entries, "thrift.threads", Count),
-            connections_max: take!(entries, "thrift.connections_max", Count),
-            call_timeout: take!(entries, "thrift.call_timeout", Duration),
-            message_max: take!(entries, "thrift.message_max", Size),
-            frame_max: take!(entries, "thrift.frame_max", Size),
         }
     }
 }
@@ -285,6 +236,7 @@ pub(crate) fn check(entries: &[Entry], errors: &mut Vec<ConfigError>) {
         }
     }
     check_amqp(entries, errors);
+    thrift::check(entries, errors);
     check_tls(entries, errors);
     for (name, least) in [
         ("body.json_max", 1024),

@@ -308,6 +308,23 @@ fn limits_of_the_broker() {
 }
 
 #[test]
+fn limits_of_thrift() {
+    for (text, expected) in [
+        ("depth_max = 257", "thrift.depth_max: 257 is too many"),
+        (
+            "container_max = 2147483648",
+            "thrift.container_max: 2147483648 is too many",
+        ),
+        ("queue_max = 0", "thrift.queue_max: 0 is not enough"),
+    ] {
+        let errors = errors(&format!("[thrift]\n{text}\n"), &[], &[]);
+        assert_eq!(errors.len(), 1, "{text}: {errors:?}");
+        assert!(errors[0].contains(expected), "{}", errors[0]);
+    }
+    layers(Some("thrift.depth_max = 256\n"), &[], &[]).unwrap();
+}
+
+#[test]
 fn unknown_variables_are_warnings_and_empty_ones_nothing() {
     let environment = [
         ("TREFOIL_WORKER_SLOTS", "4"),

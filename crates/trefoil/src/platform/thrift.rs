@@ -11,6 +11,7 @@ use trefoil_server::{
     },
     tls::TlsFiles,
 };
+use trefoil_thrift::Limits;
 
 use super::bind;
 use crate::{
@@ -70,18 +71,35 @@ impl Listeners {
 
 fn config(settings: &ThriftSettings) -> ThriftConfig {
     let count = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
-    let mut config = ThriftConfig {
+    ThriftConfig {
         threads: count(settings.threads),
         connections_max: count(settings.connections_max),
         call_timeout_ms: settings.call_timeout.as_millis() as u64,
         tls: tls(settings),
         tls_directory: settings.tls_directory.clone(),
         tls_required: settings.tls_required,
+        connect_timeout_ms: settings.connect_timeout.as_millis() as u64,
+        idle_ms: settings.idle_timeout.as_millis() as u64,
+        pool_max: count(settings.pool_max),
+        queue_max: count(settings.queue_max),
+        limits: limits(settings),
         ..ThriftConfig::default()
-    };
-    config.limits.message_max = count(settings.message_max);
-    config.limits.frame_max = count(settings.frame_max);
-    config
+    }
+}
+
+fn limits(settings: &ThriftSettings) -> Limits {
+    let bytes = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
+    let count = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    Limits {
+        message_max: bytes(settings.message_max),
+        frame_max: bytes(settings.frame_max),
+        depth_max: count(settings.depth_max),
+        container_max: count(settings.container_max),
+        string_max: bytes(settings.string_max),
+        headers_max: bytes(settings.headers_max),
+        inflated_max: bytes(settings.inflated_max),
+        name_max: bytes(settings.name_max),
+    }
 }
 
 fn tls(settings: &ThriftSettings) -> Option<TlsFiles> {
@@ -118,4 +136,75 @@ fn hand_over(http: mpsc::Sender<HandedOver>, amqp: Option<Amqp>) -> HandOver {
             }
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::config::{Inputs, load};
+
+    fn configured(pairs: &[(&'static str, &str)]) -> ThriftConfig {
+        let dir = tempfile::tempdir().unwrap();
+        let flags = pairs
+            .iter()
+            .map(|(name, text)| (*name, vec![(*text).to_owned()]));
+        let loaded = load(&Inputs {
+            file: None,
+            directory: dir.path().to_path_buf(),
+            environment: Vec::new(),
+            flags: flags.collect::<BTreeMap<_, _>>(),
+        });
+        config(&loaded.unwrap().settings.thrift)
+    }
+
+    /// Defaults are in the table of keys and in the endpoint, which others use as well.
+    #[test]
+    fn defaults_are_those_of_the_endpoint() {
+        let (found, expected) = (configured(&[]), ThriftConfig::default());
+        assert_eq!(found.limits, expected.limits);
+        assert_eq!(found.connections_max, expected.connections_max);
+        let times = |config: &ThriftConfig| {
+            (
+                config.call_timeout_ms,
+                config.connect_timeout_ms,
+                config.idle_ms,
+            )
+        };
+        assert_eq!(times(&found), times(&expected));
+        let counts = |config: &ThriftConfig| (config.pool_max, config.queue_max);
+        assert_eq!(counts(&found), counts(&expected));
+    }
+
+    #[test]
+    fn every_limit_can_be_set() {
+        let found = configured(&[
+            ("thrift.message_max", "1KiB"),
+            ("thrift.frame_max", "2KiB"),
+            ("thrift.depth_max", "3"),
+            ("thrift.container_max", "4"),
+            ("thrift.string_max", "5KiB"),
+            ("thrift.headers_max", "6KiB"),
+            ("thrift.inflated_max", "7KiB"),
+            ("thrift.name_max", "8KiB"),
+            ("thrift.connect_timeout", "9s"),
+            ("thrift.idle_timeout", "10s"),
+            ("thrift.pool_max", "11"),
+            ("thrift.queue_max", "12"),
+        ]);
+        let expected = Limits {
+            message_max: 1 << 10,
+            frame_max: 2 << 10,
+            depth_max: 3,
+            container_max: 4,
+            string_max: 5 << 10,
+            headers_max: 6 << 10,
+            inflated_max: 7 << 10,
+            name_max: 8 << 10,
+        };
+        assert_eq!(found.limits, expected);
+        assert_eq!((found.connect_timeout_ms, found.idle_ms), (9_000, 10_000));
+        assert_eq!((found.pool_max, found.queue_max), (11, 12));
+    }
 }
