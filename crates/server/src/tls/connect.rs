@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rustls::ClientConfig;
+use rustls::{ClientConfig, client::Resumption};
 
 use super::{TlsError, certificates, private_key, reload::Stamp, roots};
 
@@ -112,9 +112,12 @@ fn client_config(files: &Files) -> Result<Arc<ClientConfig>, TlsError> {
     };
     let chain = certificates(certificate, "a certificate")?;
     let config = builder.with_client_auth_cert(chain, private_key(key)?);
-    let config = config.map_err(|error| TlsError::Certificate {
+    let mut config = config.map_err(|error| TlsError::Certificate {
         path: certificate.clone(),
         reason: error.to_string(),
     })?;
+    // Servers that ask for certificates and give sessions no context, which OpenSSL leaves to them, offer to resume sessions
+    // and refuse it: Thrift's in C++ for one.
+    config.resumption = Resumption::disabled();
     Ok(Arc::new(config))
 }
