@@ -27,7 +27,7 @@ sys.dont_write_bytecode = True
 
 from harness import certificates, matrix, process, report  # noqa: E402
 from harness.expected import Excluded  # noqa: E402
-from harness.languages import LANGUAGES, TLS, WORK  # noqa: E402
+from harness.languages import LANGUAGES, WORK  # noqa: E402
 from harness.matrix import Cell  # noqa: E402
 from harness.report import EXCLUDED, FAILED, PASSED, Result  # noqa: E402
 from harness.trefoil import Trefoil, service_directory  # noqa: E402
@@ -150,22 +150,24 @@ def run_on(group: list[Cell], platform: Trefoil | None, excluded: Excluded) -> l
     """Cells that have the server in common."""
     log = log_of(group[0], "server")
     side = group[0].server
+    authority = platform.certificates.ca if platform else None
     try:
-        server = process.server(side.language, side.transport, side.protocol, side.multiplex, log)
+        ca = authority if side.is_within_tls else None
+        server = process.server(side.language, side.transport, side.protocol, side.multiplex, log, ca)
     except RuntimeError as error:
         return [judge(cell, {"checks": 0, "failed": {"(server)": str(error)}}, excluded, 0.0) for cell in group]
     try:
         address = f"127.0.0.1:{server.said.strip()}"
         if platform:
-            scheme = {"http": "http", "websocket": "ws"}.get(side.transport)
+            scheme = {"http": "http", "https": "https", "websocket": "ws", "wss": "wss"}.get(side.transport)
             place = f"{scheme}://{address}/thrift" if scheme else address
-            platform.register(place, *group[0].registration)
+            platform.register(place, side.is_within_tls, *group[0].registration)
         results = []
         for cell in group:
             began = time.monotonic()
             log = log_of(cell, "client")
             client = cell.client
-            ca = platform.certificates.ca if platform and client.transport == TLS else None
+            ca = authority if client.is_within_tls else None
             at = platform.address(client.transport) if platform else address
             said = process.client(client.language, at, client.transport, client.protocol, client.multiplex, log, ca)
             results.append(judge(cell, said, excluded, time.monotonic() - began))

@@ -30,6 +30,8 @@ IN_HEADER = ("binary", "compact")
 
 #: Below `framed`: TLS, and sockets that are files.
 TLS, UNIX = "tls", "unix"
+#: What is within TLS, and what is within it.
+WITHIN_TLS = {TLS: "framed", "https": "http", "wss": "websocket"}
 
 
 def dialects(*transports: str, protocols: tuple[str, ...] = ALL) -> list[Dialect]:
@@ -176,9 +178,10 @@ LANGUAGES = [
         version="0.17.0",
         generator="cpp:no_skeleton",
         clients=dialects("buffered", "framed", "header", "http", "zlib")
-        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary"), ("https", "binary"), ("https", "compact")],
         servers=dialects("buffered", "framed", "nonblocking", "header", "http", "zlib")
-        + [("websocket", "binary"), ("websocket", "compact"), ("websocket", "json")],
+        + [("websocket", "binary"), ("websocket", "compact"), ("websocket", "json")]
+        + [(TLS, "binary"), (TLS, "compact"), ("wss", "binary"), ("wss", "json")],
         make=make_cpp,
         command=lambda directory, program: [directory / program],
         tools=("g++", "make"),
@@ -195,8 +198,8 @@ LANGUAGES = [
         version="0.17.0",
         generator="go:thrift_import=github.com/apache/thrift/lib/go/thrift,skip_remote",
         clients=dialects("buffered", "framed", "header", "http", "zlib")
-        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
-        servers=dialects("buffered", "framed", "header", "http", "zlib"),
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary"), ("https", "binary"), ("https", "json")],
+        servers=dialects("buffered", "framed", "header", "http", "zlib") + [(TLS, "binary"), ("https", "compact")],
         make=make_go,
         command=lambda directory, program: [directory / "bin" / program],
         tools=("go",),
@@ -207,8 +210,8 @@ LANGUAGES = [
         version="0.16.0",
         generator="java:generated_annotations=suppress",
         clients=dialects("buffered", "framed", "fast-framed", "http", "zlib")
-        + [(TLS, "binary"), (TLS, "compact")],
-        servers=dialects("buffered", "framed", "fast-framed", "nonblocking", "zlib"),
+        + [(TLS, "binary"), (TLS, "compact"), ("https", "binary"), ("https", "compact")],
+        servers=dialects("buffered", "framed", "fast-framed", "nonblocking", "zlib") + [(TLS, "binary"), (TLS, "compact")],
         make=make_java,
         command=java,
         tools=("java", "javac"),
@@ -227,8 +230,9 @@ LANGUAGES = [
         version="0.24.0",
         generator="js:node,es6",
         clients=dialects("buffered", "framed", "header", "http", "websocket")
-        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
-        servers=dialects("buffered", "framed", "header", "http", "websocket"),
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary"), ("https", "binary"), ("wss", "binary"), ("wss", "json")],
+        servers=dialects("buffered", "framed", "header", "http", "websocket")
+        + [(TLS, "binary"), ("https", "binary"), ("wss", "binary")],
         make=make_node,
         command=lambda directory, program: ["node", "--no-deprecation", directory / f"{program}.js"],
         tools=("node", "npm"),
@@ -238,8 +242,9 @@ LANGUAGES = [
         version="0.25.0",
         generator="py",
         clients=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS)
-        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
-        servers=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS),
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary"), ("https", "binary"), ("https", "compact-fast")],
+        servers=dialects("buffered", "framed", "header", "http", "zlib", protocols=PYTHON_PROTOCOLS)
+        + [(TLS, "binary"), (TLS, "compact-fast")],
         make=make_python,
         command=lambda directory, program: [directory / "venv/bin/python", "-B", directory / f"{program}.py"],
     ),

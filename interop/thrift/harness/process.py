@@ -79,9 +79,12 @@ def options(transport: str, protocol: str, multiplex: str) -> list[str]:
     return words + ["--multiplex", multiplex] if multiplex else words
 
 
-def server(language: Language, transport: str, protocol: str, multiplex: str, log: Path) -> Running:
+def server(
+    language: Language, transport: str, protocol: str, multiplex: str, log: Path, ca: Path | None = None
+) -> Running:
     """A stock server on a port of its own, which it says."""
     command = language.run("server", "0", *options(transport, protocol, multiplex))
+    command += ["--ca", str(ca)] if ca else []
     return Running(command, log, language.directory, **programs(language))
 
 

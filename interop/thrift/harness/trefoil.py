@@ -37,6 +37,7 @@ class Trefoil:
         for listener in ("http", "thrift", "amqp", "management"):
             command += [f"--{listener}-listen", "127.0.0.1:0"]
         command += ["--thrift-tls-certificate", str(certificates.certificate), "--thrift-tls-key", str(certificates.key)]
+        command += ["--thrift-tls-directory", str(certificates.directory)]
         # Paths of sockets may not be long.
         self._sockets = tempfile.TemporaryDirectory(prefix="trefoil-")
         self._unix = f"{self._sockets.name}/thrift"
@@ -56,9 +57,12 @@ class Trefoil:
         """Where a client finds it."""
         return self._unix if transport == UNIX else self.thrift
 
-    def register(self, address: str, transport: str | None, protocol: str | None, multiplex: str) -> None:
-        """Registers the one instance, and waits until it is called healthy."""
-        thrift = {"transport": transport, "protocol": protocol, "multiplex": multiplex or None}
+    def register(
+        self, address: str, is_within_tls: bool, transport: str | None, protocol: str | None, multiplex: str
+    ) -> None:
+        """Registers the one instance, and waits until it is called healthy. Within TLS it asks for a certificate."""
+        tls = {"ca": "ca.pem", "certificate": "client.pem", "key": "client.key"} if is_within_tls else None
+        thrift = {"transport": transport, "protocol": protocol, "multiplex": multiplex or None, "tls": tls}
         thrift = {name: value for name, value in thrift.items() if value is not None}
         self._ask("PUT", self._instance(), {"address": address, "thrift": thrift})
         end = time.monotonic() + READY_SECONDS

@@ -13,6 +13,7 @@
 #include <thrift/transport/TBufferTransports.h>
 #include <thrift/transport/THttpClient.h>
 #include <thrift/transport/THttpServer.h>
+#include <thrift/transport/TSSLServerSocket.h>
 #include <thrift/transport/TSSLSocket.h>
 #include <thrift/transport/TSocket.h>
 #include <thrift/transport/TWebSocketServer.h>
@@ -53,11 +54,12 @@ struct Dialect {
   shared_ptr<TTransportFactory> transports() const {
     // The header protocol brings its own.
     if (transport == "buffered" || transport == "header") return make_shared<TBufferedTransportFactory>();
-    if (transport == "framed" || transport == "nonblocking") return make_shared<TFramedTransportFactory>();
+    if (transport == "framed" || transport == "nonblocking" || transport == "tls") return make_shared<TFramedTransportFactory>();
     if (transport == "zlib") return make_shared<TZlibTransportFactory>(make_shared<TBufferedTransportFactory>());
     if (transport == "http") return make_shared<THttpServerTransportFactory>();
-    if (transport == "websocket" && protocol == "json") return make_shared<TTextWebSocketServerTransportFactory>();
-    if (transport == "websocket") return make_shared<TBinaryWebSocketServerTransportFactory>();
+    auto is_websocket = transport == "websocket" || transport == "wss";
+    if (is_websocket && protocol == "json") return make_shared<TTextWebSocketServerTransportFactory>();
+    if (is_websocket) return make_shared<TBinaryWebSocketServerTransportFactory>();
     throw std::invalid_argument("the C++ library has no transport " + transport);
   }
 
@@ -66,11 +68,23 @@ struct Dialect {
     auto colon = address.rfind(':');
     auto host = address.substr(0, colon);
     auto port = std::stoi(address.substr(colon + 1));
-    if (transport != "tls") return make_shared<TSocket>(host, port);
+    if (transport != "tls" && transport != "https") return make_shared<TSocket>(host, port);
     TSSLSocketFactory factory;
     factory.loadTrustedCertificates(ca.c_str());
     factory.authenticate(true);
     return factory.createSocket(host, port);
+  }
+
+  /// Within TLS it asks for a certificate; its files are beside those of the authority.
+  shared_ptr<TServerSocket> listener(int port) const {
+    if (ca.empty()) return make_shared<TServerSocket>("127.0.0.1", port);
+    auto directory = ca.substr(0, ca.rfind('/') + 1);
+    auto factory = make_shared<TSSLSocketFactory>();
+    factory->loadCertificate((directory + "server.pem").c_str());
+    factory->loadPrivateKey((directory + "server.key").c_str());
+    factory->loadTrustedCertificates(ca.c_str());
+    factory->authenticate(true);
+    return make_shared<TSSLServerSocket>("127.0.0.1", port, factory);
   }
 
   shared_ptr<TTransport> connect() const {
@@ -78,7 +92,7 @@ struct Dialect {
     socket->setConnTimeout(10000);
     socket->setRecvTimeout(10000);
     shared_ptr<TTransport> opened;
-    if (transport == "http") opened = make_shared<THttpClient>(socket, "localhost", "/thrift");
+    if (transport == "http" || transport == "https") opened = make_shared<THttpClient>(socket, "localhost", "/thrift");
     else if (transport == "zlib") opened = make_shared<TZlibTransport>(make_shared<TBufferedTransport>(socket));
     else if (transport == "framed" || transport == "tls" || transport == "unix") opened = make_shared<TFramedTransport>(socket);
     else if (transport == "buffered" || transport == "header") opened = make_shared<TBufferedTransport>(socket);

@@ -133,7 +133,7 @@ int main(int count, char** words) {
     server.setServerEventHandler(make_shared<Announcer>([&] { return server.getListenPort(); }));
     server.serve();
   } else {
-    auto listener = make_shared<TServerSocket>("127.0.0.1", port);
+    auto listener = dialect.listener(port);
     server::TThreadedServer server(processor, listener, dialect.transports(), dialect.protocols());
     server.setServerEventHandler(make_shared<Announcer>([&] { return listener->getPort(); }));
     server.serve();

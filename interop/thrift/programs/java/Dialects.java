@@ -8,6 +8,7 @@ import org.apache.thrift.protocol.TProtocol;
 import org.apache.thrift.protocol.TProtocolFactory;
 import org.apache.thrift.transport.THttpClient;
 import org.apache.thrift.transport.TSSLTransportFactory;
+import org.apache.thrift.transport.TServerSocket;
 import org.apache.thrift.transport.TSocket;
 import org.apache.thrift.transport.TTransport;
 import org.apache.thrift.transport.TTransportException;
@@ -19,6 +20,8 @@ import org.apache.thrift.transport.layered.TFramedTransport;
 /** Transports and protocols of the Java library, by the names that the harness uses. */
 final class Dialects {
     static final int TIMEOUT_MS = 10_000;
+    private static final String PASSWORD = "interop";
+    private static final String STORE_TYPE = "PKCS12";
 
     final String address;
     String transport = "buffered";
@@ -61,8 +64,13 @@ final class Dialects {
 
     TTransport connect() throws TTransportException {
         TTransport opened;
-        if (transport.equals("http")) {
-            var http = new THttpClient("http://" + address + "/thrift");
+        if (transport.startsWith("http")) {
+            if (transport.equals("https")) {
+                System.setProperty("javax.net.ssl.trustStore", store("ca"));
+                System.setProperty("javax.net.ssl.trustStoreType", STORE_TYPE);
+                System.setProperty("javax.net.ssl.trustStorePassword", PASSWORD);
+            }
+            var http = new THttpClient(transport + "://" + address + "/thrift");
             http.setConnectTimeout(TIMEOUT_MS);
             http.setReadTimeout(TIMEOUT_MS);
             opened = http;
@@ -72,9 +80,8 @@ final class Dialects {
             int port = Integer.parseInt(address.substring(colon + 1));
             TSocket socket;
             if (transport.equals("tls")) {
-                // The trust store that the harness made of the certificate.
                 var trust = new TSSLTransportFactory.TSSLTransportParameters();
-                trust.setTrustStore(ca.replace(".pem", ".p12"), "interop", null, "PKCS12");
+                trust.setTrustStore(store("ca"), PASSWORD, null, STORE_TYPE);
                 socket = TSSLTransportFactory.getClientSocket(host, port, TIMEOUT_MS, trust);
             } else {
                 socket = new TSocket(host, port, TIMEOUT_MS);
@@ -89,6 +96,23 @@ final class Dialects {
             opened.open();
         }
         return opened;
+    }
+
+    /** A store that the harness made of certificates. */
+    private String store(String name) {
+        return ca.replace("ca.pem", name + ".p12");
+    }
+
+    TServerSocket listener() throws TTransportException {
+        if (!transport.equals("tls")) {
+            return new TServerSocket(listening());
+        }
+        var parameters = new TSSLTransportFactory.TSSLTransportParameters();
+        parameters.setKeyStore(store("server"), PASSWORD, null, STORE_TYPE);
+        parameters.setTrustStore(store("ca"), PASSWORD, null, STORE_TYPE);
+        parameters.requireClientAuth(true);
+        var at = listening();
+        return TSSLTransportFactory.getServerSocket(at.getPort(), 0, at.getAddress(), parameters);
     }
 
     TProtocol protocol(TTransport opened) {

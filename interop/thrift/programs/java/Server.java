@@ -11,7 +11,6 @@ import org.apache.thrift.server.TNonblockingServer;
 import org.apache.thrift.server.TServer;
 import org.apache.thrift.server.TThreadPoolServer;
 import org.apache.thrift.transport.TNonblockingServerSocket;
-import org.apache.thrift.transport.TServerSocket;
 
 /** All methods of the contract with the Java library. Prints its port. */
 public final class Server implements Conformance.Iface {
@@ -88,7 +87,7 @@ public final class Server implements Conformance.Iface {
                 .transportFactory(dialects.transports())
                 .protocolFactory(dialects.protocols()));
         } else {
-            var listener = new TServerSocket(dialects.listening());
+            var listener = dialects.listener();
             System.out.println(listener.getServerSocket().getLocalPort());
             server = new TThreadPoolServer(new TThreadPoolServer.Args(listener)
                 .minWorkerThreads(2)

@@ -2,6 +2,7 @@
 "use strict";
 
 const { readFileSync } = require("node:fs");
+const { dirname, join } = require("node:path");
 const thrift = require("thrift");
 
 /** The library's binary protocol takes what it writes from arguments that its connections do not give. */
@@ -25,7 +26,9 @@ const TRANSPORTS = {
   // The header protocol has its own frames.
   header: thrift.TBufferedTransport,
   http: thrift.TBufferedTransport,
+  https: thrift.TBufferedTransport,
   websocket: thrift.TBufferedTransport,
+  wss: thrift.TBufferedTransport,
 };
 const HEADER_PROTOCOLS = { binary: 0, compact: 2 };
 
@@ -41,14 +44,27 @@ function options({ transport, protocol }) {
   return chosen;
 }
 
+function authority(words) {
+  return readFileSync(words.ca);
+}
+
+/** What a server within TLS shows, and asks for. Its files are beside those of the authority. */
+function secured(words) {
+  const read = (name) => readFileSync(join(dirname(words.ca), name));
+  const shown = { cert: read("server.pem"), key: read("server.key") };
+  return { ...shown, ca: authority(words), requestCert: true, rejectUnauthorized: true };
+}
+
 /** A connection, as the library has it, that has a `failure`: a promise that is rejected when it breaks. */
 function connect(host, port, words) {
   const chosen = options(words);
   const web = { ...chosen, path: "/thrift" };
   const connection = {
     http: () => thrift.createHttpConnection(host, port, web),
+    https: () => thrift.createHttpConnection(host, port, { ...web, https: true, nodeOptions: { ca: authority(words) } }),
     websocket: () => thrift.createWSConnection(host, port, web),
-    tls: () => thrift.createSSLConnection(host, port, { ...chosen, ca: readFileSync(words.ca) }),
+    wss: () => thrift.createWSConnection(host, port, { ...web, secure: true, wsOptions: { ca: authority(words) } }),
+    tls: () => thrift.createSSLConnection(host, port, { ...chosen, ca: authority(words) }),
     unix: () => thrift.createUDSConnection(words.address, chosen),
   }[words.transport]?.() ?? thrift.createConnection(host, port, chosen);
   connection.failure = new Promise((_, reject) => {
@@ -56,7 +72,7 @@ function connect(host, port, words) {
     connection.on("close", () => reject(new Error("the connection was closed")));
   });
   connection.failure.catch(() => {});
-  if (words.transport === "websocket") connection.open();
+  if (["websocket", "wss"].includes(words.transport)) connection.open();
   return connection;
 }
 
@@ -74,4 +90,4 @@ function words(argv) {
   return found;
 }
 
-module.exports = { client, connect, options, words };
+module.exports = { client, connect, options, secured, words };

@@ -35,6 +35,7 @@ for (const name of Object.getOwnPropertyNames(Conformance.Client.prototype)) {
 
 const words = dialects.words(process.argv.slice(2));
 const options = dialects.options(words);
+if (words.ca) options.tls = dialects.secured(words);
 let processor = new Processor(handler);
 if (words.multiplex) {
   const several = new thrift.MultiplexedProcessor();
@@ -42,8 +43,8 @@ if (words.multiplex) {
   processor = several;
 }
 const server =
-  words.transport === "http" || words.transport === "websocket"
-    ? thrift.createWebServer({ services: { "/thrift": { ...options, processor: Processor, handler } } })
+  ["http", "https", "websocket", "wss"].includes(words.transport)
+    ? thrift.createWebServer({ tls: options.tls, services: { "/thrift": { ...options, processor: Processor, handler } } })
     : thrift.createMultiplexServer(processor, options);
 server.on("error", (error) => console.error(error));
 server.listen(Number(words.address), "127.0.0.1", () => console.log(server.address().port));

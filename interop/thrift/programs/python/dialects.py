@@ -48,7 +48,7 @@ def server_factories(transport, protocol):
     match transport:
         case "buffered":
             return TTransport.TBufferedTransportFactory(), protocol_factory(protocol)
-        case "framed":
+        case "framed" | "tls":
             return TTransport.TFramedTransportFactory(), protocol_factory(protocol)
         case "zlib":
             return TZlibTransport.TZlibTransportFactory(), protocol_factory(protocol)
@@ -63,8 +63,10 @@ def server_factories(transport, protocol):
 def connect(options, service):
     """An open transport, and the protocol for calls of `service` on it."""
     host, _, port = options.address.rpartition(":")
-    if options.transport == "http":
-        transport = THttpClient.THttpClient(f"http://{options.address}/thrift")
+    if options.transport in ("http", "https"):
+        url = f"{options.transport}://{options.address}/thrift"
+        trust = ssl.create_default_context(cafile=options.ca) if options.ca else None
+        transport = THttpClient.THttpClient(url, ssl_context=trust)
         transport.setTimeout(10_000)
         protocol = protocol_factory(options.protocol).getProtocol(transport)
     else:

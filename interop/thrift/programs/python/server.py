@@ -1,6 +1,7 @@
 """All methods of the contract with the Python library. Prints its port."""
 
 import socket
+import ssl
 import sys
 import threading
 
@@ -10,7 +11,7 @@ from conformance import Conformance
 from conformance.ttypes import Arguments, Broken, Defaults, Refused, Small
 from thrift.server import THttpServer, TServer
 from thrift.TMultiplexedProcessor import TMultiplexedProcessor
-from thrift.transport import TSocket
+from thrift.transport import TSocket, TSSLSocket
 
 
 class Handler:
@@ -57,12 +58,31 @@ class Handler:
             return self._noted.get(key, 0)
 
 
-class Listener(TSocket.TServerSocket):
+class Saying:
     """Says which port the system chose."""
 
     def listen(self):
         super().listen()
         print(self.handle.getsockname()[1], flush=True)
+
+
+class Listener(Saying, TSocket.TServerSocket):
+    pass
+
+
+class SecureListener(Saying, TSSLSocket.TSSLServerSocket):
+    pass
+
+
+def listener(options):
+    port = int(options.address)
+    if options.transport != "tls":
+        return Listener("127.0.0.1", port, socket_family=socket.AF_INET)
+    # Its files are beside those of the authority. A context that the library makes itself asks for the name of the client.
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options.ca)
+    context.load_cert_chain(*(options.ca.replace("ca.pem", name) for name in ("server.pem", "server.key")))
+    context.verify_mode = ssl.CERT_REQUIRED
+    return SecureListener("127.0.0.1", port, ssl_context=context)
 
 
 def main():
@@ -80,8 +100,7 @@ def main():
         server.serve()
         return
     transports, protocols = dialects.server_factories(options.transport, options.protocol)
-    listener = Listener("127.0.0.1", int(options.address), socket_family=socket.AF_INET)
-    server = TServer.TThreadedServer(processor, listener, transports, protocols, daemon=True)
+    server = TServer.TThreadedServer(processor, listener(options), transports, protocols, daemon=True)
     server.serve()
 
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
@@ -53,6 +54,23 @@ func (o Options) configuration() *thrift.TConfiguration {
 		configuration.TLSConfig = &tls.Config{RootCAs: roots}
 	}
 	return configuration
+}
+
+// Server is what a server within TLS shows, and asks for. Its files are beside those of the authority.
+func (o Options) Server() *tls.Config {
+	certificate, err := tls.LoadX509KeyPair(o.beside("server.pem"), o.beside("server.key"))
+	if err != nil {
+		panic(err)
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{certificate},
+		ClientAuth:   tls.RequireAndVerifyClientCert,
+		ClientCAs:    o.configuration().TLSConfig.RootCAs,
+	}
+}
+
+func (o Options) beside(name string) string {
+	return filepath.Join(filepath.Dir(o.CA), name)
 }
 
 // Protocols is the protocol factory.
@@ -101,9 +119,13 @@ func (o Options) socket() thrift.TTransport {
 func (o Options) Connect() (thrift.TTransport, thrift.TClient, error) {
 	var transport thrift.TTransport
 	var err error
-	if o.Transport == "http" {
-		options := thrift.THttpClientOptions{Client: &http.Client{Timeout: 10 * time.Second}}
-		transport, err = thrift.NewTHttpClientWithOptions(fmt.Sprintf("http://%s/thrift", o.Address), options)
+	if o.Transport == "http" || o.Transport == "https" {
+		client := &http.Client{Timeout: 10 * time.Second}
+		if o.Transport == "https" {
+			client.Transport = &http.Transport{TLSClientConfig: o.configuration().TLSConfig}
+		}
+		options := thrift.THttpClientOptions{Client: client}
+		transport, err = thrift.NewTHttpClientWithOptions(fmt.Sprintf("%s://%s/thrift", o.Transport, o.Address), options)
 	} else {
 		transport, err = o.Transports().GetTransport(o.socket())
 	}

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -135,14 +136,41 @@ func main() {
 		several.RegisterProcessor(options.Multiplex, processor)
 		processor = several
 	}
-	if options.Transport == "http" {
+	if options.Transport == "http" || options.Transport == "https" {
 		listener, err := net.Listen("tcp", "127.0.0.1:"+options.Address)
 		if err != nil {
 			panic(err)
 		}
+		if options.Transport == "https" {
+			listener = tls.NewListener(listener, options.Server())
+		}
 		fmt.Println(listener.Addr().(*net.TCPAddr).Port)
 		serve := thrift.NewThriftHandlerFunc(processor, options.Protocols(), options.Protocols())
 		panic(http.Serve(listener, http.HandlerFunc(serve)))
+	}
+	listener, port := listen(options)
+	fmt.Println(port)
+	panic(thrift.NewTSimpleServer4(processor, listener, options.Transports(), options.Protocols()).Serve())
+}
+
+// listen returns a listener and its port.
+func listen(options dialects.Options) (thrift.TServerTransport, int) {
+	if options.Transport == "tls" {
+		// The library does not say which port the system chose: one that was free a moment ago.
+		probe, err := net.Listen("tcp", "127.0.0.1:"+options.Address)
+		if err != nil {
+			panic(err)
+		}
+		address := probe.Addr().(*net.TCPAddr)
+		probe.Close()
+		listener, err := thrift.NewTSSLServerSocket(address.String(), options.Server())
+		if err != nil {
+			panic(err)
+		}
+		if err := listener.Listen(); err != nil {
+			panic(err)
+		}
+		return listener, address.Port
 	}
 	listener, err := thrift.NewTServerSocket("127.0.0.1:" + options.Address)
 	if err != nil {
@@ -151,6 +179,5 @@ func main() {
 	if err := listener.Listen(); err != nil {
 		panic(err)
 	}
-	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	panic(thrift.NewTSimpleServer4(processor, listener, options.Transports(), options.Protocols()).Serve())
+	return listener, listener.Addr().(*net.TCPAddr).Port
 }
