@@ -1,7 +1,8 @@
 //! Stock AMQP clients' own tests, and our differential scenarios, against a broker of their own: `interop/amqp/run.py`.
-//! Stock Thrift clients and servers: see [`thrift`].
+//! Stock Thrift clients and servers: see [`thrift`]; those with generated types in Rust: [`typed_rust`].
 
 pub(crate) mod thrift;
+pub(crate) mod typed_rust;
 
 use std::{
     fs::{self, File},
@@ -29,13 +30,21 @@ pub(crate) const STEP: Step = Step {
 const RUNNER: &str = "interop/amqp/run.py";
 
 /// `cargo xtask interop [--rabbitmq [--record]] [SUITE…]`: all suites or some, against Trefoil or against a RabbitMQ.
-/// `cargo xtask interop thrift [ARGS…]`: what has to do with Thrift.
+/// `cargo xtask interop thrift [ARGS…]`: what has to do with Thrift. `cargo xtask interop typed-rust`: the example.
 pub(crate) fn interop(words: &[&str]) -> Result<ExitCode> {
     if words.is_empty() {
-        return Ok(Board::run(&[test::RELEASE, STEP, thrift::STEP]));
+        return Ok(Board::run(&[
+            test::RELEASE,
+            STEP,
+            thrift::STEP,
+            typed_rust::STEP,
+        ]));
     }
     if let ["thrift", words @ ..] = words {
         return thrift::interop(words);
+    }
+    if words == ["typed-rust"] {
+        return Ok(Board::run(&[test::RELEASE, typed_rust::STEP]));
     }
     if words.contains(&"--rabbitmq") || words.contains(&"--list") {
         run(command("python3").arg(RUNNER).args(words))?;

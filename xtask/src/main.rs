@@ -23,12 +23,13 @@ cargo xtask COMMAND
 
   tidy             rules about the sources that no compiler knows
   lint             formatting, clippy, rustdoc, licences of dependencies
-  test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz; --fast: tidy, lint and tests only
+  test [--fast]    everything: tidy, lint, tests, crash test, demo, HTTP fuzz, interop; --fast: tidy, lint and tests only
   fuzz             the HTTP fuzz alone, against a release build
   fuzz-targets [S] coverage-guided fuzzing of frames, tables, sessions, recovery and Thrift, for S seconds each (20)
   soak [SECONDS]   the broker under churn for ten minutes, or as long as said: nothing may be left of it
   interop [ARGS…]  stock AMQP clients' own tests against a release build; --rabbitmq: against a RabbitMQ; --list.
-                   Then stock Thrift clients and servers; `interop thrift [ARGS…]`: these alone
+                   Then stock Thrift clients and servers, and examples/typed-rust; `interop thrift [ARGS…]`,
+                   `interop typed-rust`: these alone
   bench [ARGS…]    measurements: cargo run --release -p trefoil-bench -- ARGS
   demo [ARGS…]     cargo run --release -- demo ARGS
   docs             builds the book into target/book, if mdbook is installed

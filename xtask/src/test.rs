@@ -69,6 +69,7 @@ pub(crate) fn all() -> Vec<Step> {
         FUZZ,
         interop::STEP,
         interop::thrift::STEP,
+        interop::typed_rust::STEP,
     ]);
     steps
 }

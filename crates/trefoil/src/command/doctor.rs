@@ -1,6 +1,7 @@
 //! `trefoil doctor`: what could keep the platform from working here, with what to do about it.
 
-use std::net::{SocketAddr, TcpListener};
+mod places;
+
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -77,7 +78,7 @@ pub(crate) fn run(ui: &Ui, client: &Client, flags: ConfigFlags) -> anyhow::Resul
             let detail = file.unwrap_or_else(|| "defaults, no file".to_owned());
             checks.push(check("configuration", Verdict::Ok, detail, ""));
             checks.extend(data_directory(&loaded.settings));
-            checks.extend(ports(&loaded.settings, running));
+            checks.extend(places::all(&loaded.settings, running));
             checks.push(memory(&loaded.settings));
         }
         Err(errors) => {
@@ -233,55 +234,6 @@ fn lock(data: &Path) -> Check {
             check("lock", Verdict::Ok, detail, "")
         }
         Err(error) => check("lock", Verdict::Warn, format!("cannot tell: {error}"), ""),
-    }
-}
-
-fn ports(settings: &Settings, running: bool) -> Vec<Check> {
-    let amqp = &settings.amqp;
-    let mut wanted = vec![("http.listen", settings.http_listen)];
-    if settings.thrift.enabled {
-        let addresses = settings.thrift.listen.iter();
-        wanted.extend(addresses.map(|address| ("thrift.listen", *address)));
-    }
-    if amqp.enabled {
-        for (key, addresses) in [
-            ("amqp.listen", &amqp.listen),
-            ("amqp.tls_listen", &amqp.tls_listen),
-            ("management.listen", &amqp.management_listen),
-        ] {
-            wanted.extend(addresses.iter().map(|address| (key, *address)));
-        }
-    }
-    let checks = wanted.into_iter();
-    checks
-        .map(|(key, address)| port(key, address, running))
-        .collect()
-}
-
-fn port(key: &str, address: SocketAddr, running: bool) -> Check {
-    match TcpListener::bind(address) {
-        Ok(_) => check(
-            "port",
-            Verdict::Ok,
-            format!("{address} is free ({key})"),
-            "",
-        ),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {
-            // Ours, most likely: then all is well.
-            let verdict = if running { Verdict::Ok } else { Verdict::Fail };
-            let flag = key.replace(['.', '_'], "-");
-            let hint = format!("end what listens there, or choose another port with --{flag}");
-            check(
-                "port",
-                verdict,
-                format!("{address} is in use ({key})"),
-                hint,
-            )
-        }
-        Err(error) => {
-            let detail = format!("{address}: {error}");
-            check("port", Verdict::Fail, detail, format!("correct {key}"))
-        }
     }
 }
 
