@@ -38,7 +38,7 @@ const HASHED: u16 = 1_000;
 const FIELD_MAX: u16 = i16::MAX.unsigned_abs();
 
 const FILE: &str = "\
-/** A file: `sha256` or `href` says which. It is uploaded and downloaded over REST. */
+/** A file: `sha256` or `href` of one that was uploaded over REST, or the `content` of an input. Outputs are downloaded over REST. */
 struct File {
   /** Hexadecimal SHA-256 of its content. */
   1: optional string sha256
@@ -50,6 +50,8 @@ struct File {
   4: optional string media_type (api.key = \"type\")
   /** How many bytes it has. */
   5: optional i64 size
+  /** Its content, which is kept as that of an upload. Outputs have none. */
+  6: optional binary content
 }
 
 ";

@@ -25,14 +25,14 @@ use crate::{
     builtin,
     clock::{Clock, wall_ms},
     config::NodeConfig,
-    engine_thread::{self, EngineHandle},
-    files::{self, FileError, FileStore, Uploads},
+    engine_thread::{self, CallError, EngineHandle},
+    files::{self, FileError, FileStore, Stored, Uploads},
     hub::Hub,
     lock::{DataLock, LockError},
     metrics::Metrics,
     program::{AdoptError, AttemptDir, Supervisor, cpus::CpuPool, tail::LogWatch},
     services::Services,
-    store::{self, Readers, SqliteStore, StoreError},
+    store::{self, FileRow, Readers, SqliteStore, StoreError},
     submit::SubmitError,
     thrift::Thrift,
     worker::{self, AttemptReport, Dispatch, Ending, Programs},
@@ -126,6 +126,35 @@ pub struct Check {
 }
 
 impl Node {
+    /// Writes down that a stored content is a file, which is durable when this returns; second, whether it is a new one. Its
+    /// pin is held until then.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn keep_file(
+        &self,
+        stored: Stored,
+        name: Option<String>,
+        media_type: Option<String>,
+    ) -> Result<(FileRow, bool), CallError> {
+        let (sha256, size) = (stored.sha256, stored.size);
+        let kept = self.engine.call(move |engine, now| {
+            let store = engine.store();
+            let is_new = store.file(&sha256)?.is_none();
+            let row = store.add_file(&FileRow {
+                sha256,
+                size,
+                name,
+                media_type,
+                created_ms: now.wall_ms,
+            })?;
+            Ok::<_, StoreError>((row, is_new))
+        });
+        let kept = kept.await?;
+        drop(stored.pin);
+        Ok(kept)
+    }
+
     /// Starts a platform: takes the data directory, recovers jobs, takes over what still runs.
     ///
     /// # Errors

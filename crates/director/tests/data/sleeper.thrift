@@ -5,7 +5,7 @@
  */
 namespace * simcore.services.comp.itis.sleeper
 
-/** A file: `sha256` or `href` says which. It is uploaded and downloaded over REST. */
+/** A file: `sha256` or `href` of one that was uploaded over REST, or the `content` of an input. Outputs are downloaded over REST. */
 struct File {
   /** Hexadecimal SHA-256 of its content. */
   1: optional string sha256
@@ -17,6 +17,8 @@ struct File {
   4: optional string media_type (api.key = "type")
   /** How many bytes it has. */
   5: optional i64 size
+  /** Its content, which is kept as that of an upload. Outputs have none. */
+  6: optional binary content
 }
 
 struct Inputs {

@@ -109,22 +109,8 @@ pub(crate) async fn keep(
     name: Option<String>,
     media_type: Option<String>,
 ) -> Result<Kept, Problem> {
-    let (sha256, size) = (stored.sha256, stored.size);
-    let known = node.engine.call(move |engine, now| {
-        let store = engine.store();
-        let is_new = store.file(&sha256)?.is_none();
-        let row = store.add_file(&FileRow {
-            sha256,
-            size,
-            name,
-            media_type,
-            created_ms: now.wall_ms,
-        })?;
-        Ok::<_, StoreError>(Kept { row, is_new })
-    });
-    let kept = known.await?;
-    drop(stored.pin);
-    Ok(kept)
+    let (row, is_new) = node.keep_file(stored, name, media_type).await?;
+    Ok(Kept { row, is_new })
 }
 
 impl Incoming {

@@ -3,6 +3,7 @@
 //! A reactor only hands them over. What takes time happens on the runtime, in a task for each call, and there are only so
 //! many. Who leaves before the end leaves the job running.
 
+mod files;
 mod waiting;
 
 use std::{

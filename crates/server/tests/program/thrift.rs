@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
-use trefoil_server::{Node, NodeConfig};
+use trefoil_server::{Node, NodeConfig, files::Sha256};
 use trefoil_thrift::{ApplicationErrorKind, framing::Protocol};
 
 use crate::{
@@ -39,13 +39,14 @@ outputs:
   report: {type: 'data:text/plain'}
 ";
 
-/// What it gets is what it gives, but for the table, and a file.
+/// What it gets is what it gives, but for the table, which is in the file that it writes.
 const PROGRAM: &str = "#!/bin/sh
 echo 'weighing' >&2
 [ \"$INPUT_CLASS\" = true ] || exit 3
 sed -e 's/\"table\":\"[^\"]*\",*//' -e 's/,}/}/' \"$INPUT_FOLDER/inputs.json\" > \"$OUTPUT_FOLDER/outputs.json\"
 [ \"$INPUT_TEXT\" != huge ] || sed -i 's/\"exit-code\":0/\"exit-code\":9223372036854775808/' \"$OUTPUT_FOLDER/outputs.json\"
 printf 'done\\n' > \"$OUTPUT_FOLDER/report.txt\"
+[ -z \"$INPUT_TABLE\" ] || cat \"$INPUT_TABLE\" >> \"$OUTPUT_FOLDER/report.txt\"
 ";
 
 fn write_service(folder: &Path) {
@@ -105,6 +106,23 @@ async fn a_program_is_called_over_thrift() {
         assert_eq!(outputs["exit-code"], i64::MIN);
         assert_eq!(outputs["values"], json!([]));
         assert_eq!(outputs["any"], r#"{"b":100.0}"#);
+
+        // The same without an upload: the content is in the call.
+        let inputs = json!({"mass": 1, "table": {"content": "YSxiCg==", "name": "t.csv"}});
+        let result = caller.call("run", &json!({ "inputs": inputs })).unwrap();
+        let printed = Sha256::of(b"done\na,b\n").to_string();
+        assert_eq!(result["success"]["report"]["sha256"], printed, "{result}");
+        let kept = Sha256::of(b"a,b\n");
+        assert_eq!(node.files.size(&kept).unwrap(), 4);
+        let row = node.readers.file(kept).await.unwrap().unwrap();
+        assert_eq!(row.name.as_deref(), Some("t.csv"));
+        let inputs = json!({"mass": 1, "table": {"content": "YSxiCg==", "sha256": report}});
+        let error = caller
+            .call("run", &json!({ "inputs": inputs }))
+            .unwrap_err();
+        assert_eq!(error.kind, ApplicationErrorKind::ProtocolError);
+        let words = format!("/inputs/table/sha256: the content has SHA-256 {kept}");
+        assert_eq!(error.text, words);
 
         let result = caller
             .call("run", &json!({"inputs": {"mass": 1, "class": false}}))

@@ -21,6 +21,7 @@ use super::{
         routes::Target,
     },
     JobCall, JobMethod, cannot,
+    files::{self, KeepError},
 };
 use crate::{
     JobRequest, Node, SubmitError,
@@ -108,8 +109,16 @@ impl Waiting {
             Some(Value::Object(inputs)) => inputs,
             _ => Map::new(),
         };
-        let inputs = derived_inputs(&*service(&node, target)?, inputs)
-            .map_err(|violations| malformed("/inputs", &violations))?;
+        let wrong = |violations: Vec<Violation>| malformed("/inputs", &violations);
+        let described = service(&node, target)?;
+        let mut inputs = derived_inputs(&described, inputs).map_err(wrong)?;
+        let contents = files::take(&described, &mut inputs).map_err(wrong)?;
+        files::keep(&node, contents)
+            .await
+            .map_err(|error| match error {
+                KeepError::Invalid(violations) => wrong(violations),
+                KeepError::File(_) | KeepError::Store(_) => cannot(target, error.to_string()),
+            })?;
         let idempotency = self.idempotency(&inputs)?;
         let exact = target.service.to_string().parse();
         let exact = exact.map_err(|error| cannot(target, format!("{error}")))?;
