@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::{
-    json::{JsonOptions, json_to_struct},
+    json::{JsonOptions, json_to_struct, struct_to_json},
     model::{Contract, load},
 };
 
@@ -29,10 +29,30 @@ fn judge(fields: &str, value: &[(i16, Value)]) -> std::result::Result<(), String
         let value_now = Value::Struct(value.clone());
         let words = |error: &Malformed| format!("{}: {}", error.path(), error.fault);
         found.push(on_every_way(schema, id, &value_now).map_err(|error| words(&error)));
+        assert_eq!(is_good_from_json(schema, id, &value_now), found[0].is_ok());
         value.reverse();
     }
     assert_eq!(found[0], found[1]);
     found.remove(0)
+}
+
+/// Whether the same is taken as JSON.
+fn is_good_from_json(schema: &Schema, id: StructId, value: &Value) -> bool {
+    let (options, limits) = (JsonOptions::default(), Limits::default());
+    let mut bytes = Vec::new();
+    write_value(
+        schema,
+        Type::Struct(id),
+        value,
+        &mut BinaryWriter::new(&mut bytes),
+    )
+    .unwrap();
+    let mut text = Vec::new();
+    let mut reader = BinaryReader::new(&bytes, &limits);
+    struct_to_json(schema, id, &mut reader, &options, &mut text).unwrap();
+    let mut out = Vec::new();
+    let mut writer = BinaryWriter::new(&mut out);
+    json_to_struct(schema, id, &text, &options, &limits, &mut writer).is_ok()
 }
 
 #[track_caller]
