@@ -14,6 +14,7 @@ mod jobs;
 mod peers;
 mod process;
 mod report;
+mod rows;
 mod server;
 mod thrift;
 

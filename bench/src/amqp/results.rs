@@ -1,48 +1,35 @@
 //! What was measured of whom, beside what was aimed at.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     aims::{AIMS, Goal},
     target::Kind,
 };
-use crate::report::{median, number, quantile, table};
+use crate::{
+    report::{number, quantile, table},
+    rows::{self, Rows, Whom},
+};
 
-/// One number of one scenario, for each broker as often as it was measured.
-#[derive(Debug)]
-struct Row {
-    scenario: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    values: Vec<(Kind, Vec<f64>)>,
+type Row = rows::Row<Kind>;
+
+impl Whom for Kind {
+    fn name(self) -> &'static str {
+        Self::name(self)
+    }
 }
 
-impl Row {
-    fn of(&self, kind: Kind) -> Option<f64> {
-        let found = self.values.iter().find(|(of, _)| *of == kind);
-        found.map(|(_, values)| median(values))
-    }
-
-    /// How many times better Trefoil is than RabbitMQ.
-    fn ratio(&self) -> Option<f64> {
-        let (ours, theirs) = (self.of(Kind::Trefoil)?, self.of(Kind::Rabbitmq)?);
-        // Of rates more is better, of times and sizes less; of other numbers nobody can say.
-        let ratio = match self.unit {
-            "msgs/s" | "queues/s" | "connections/s" => ours / theirs,
-            "s" | "ms" | "µs" | "MB" | "KB" => theirs / ours,
-            _ => return None,
-        };
-        ratio.is_finite().then_some(ratio)
-    }
+/// How many times better Trefoil is than RabbitMQ.
+fn ratio(row: &Row) -> Option<f64> {
+    row.ratio(Kind::Trefoil, Kind::Rabbitmq)
 }
 
 /// Everything that was measured.
 #[derive(Debug, Default)]
 pub(super) struct Results {
-    rows: Vec<Row>,
+    rows: Rows<Kind>,
     /// Seconds that the disk takes for one page, before each scenario.
     syncs: Vec<(&'static str, Vec<f64>)>,
-    notes: Vec<String>,
 }
 
 /// Whether an aim is reached.
@@ -63,21 +50,7 @@ impl Results {
         unit: &'static str,
         value: f64,
     ) {
-        let same = |row: &Row| (row.scenario, row.what) == (scenario, what);
-        let index = self.rows.iter().position(same).unwrap_or_else(|| {
-            self.rows.push(Row {
-                scenario,
-                what,
-                unit,
-                values: Vec::new(),
-            });
-            self.rows.len() - 1
-        });
-        let values = &mut self.rows[index].values;
-        match values.iter_mut().find(|(of, _)| *of == kind) {
-            Some((_, values)) => values.push(value),
-            None => values.push((kind, vec![value])),
-        }
+        self.rows.add(scenario, kind, what, unit, value);
     }
 
     pub(super) fn disk(&mut self, scenario: &'static str, times: Vec<f64>) {
@@ -85,10 +58,7 @@ impl Results {
     }
 
     pub(super) fn note(&mut self, text: impl Into<String>) {
-        let text = text.into();
-        if !self.notes.contains(&text) {
-            self.notes.push(text);
-        }
+        self.rows.note(text);
     }
 
     /// Milliseconds of a sync before one scenario or all.
@@ -106,7 +76,7 @@ impl Results {
         let goal = AIMS.iter().find(same)?.2;
         let ours = row.of(Kind::Trefoil);
         let (limit, met) = match goal {
-            Goal::Times(times) => (times, row.ratio().map(|ratio| ratio >= times)),
+            Goal::Times(times) => (times, ratio(row).map(|ratio| ratio >= times)),
             Goal::AtLeast(limit) => (limit, ours.map(|value| value >= limit)),
             Goal::AtMost(limit) => (limit, ours.map(|value| value <= limit)),
             Goal::SyncAnd(micros) => {
@@ -133,17 +103,9 @@ impl Results {
             .rows
             .iter()
             .map(|row| {
-                let values: Map<String, Value> = row
-                    .values
-                    .iter()
-                    .map(|(kind, values)| {
-                        let all = json!({ "median": median(values), "rounds": values });
-                        (kind.name().to_owned(), all)
-                    })
-                    .collect();
                 let mut one = json!({
-                    "scenario": row.scenario, "what": row.what, "unit": row.unit, "values": values,
-                    "ratio": row.ratio(),
+                    "scenario": row.scenario, "what": row.what, "unit": row.unit, "values": row.values_json(),
+                    "ratio": ratio(row),
                 });
                 if let Some(verdict) = self.verdict(row) {
                     one["aim"] = json!({
@@ -157,7 +119,7 @@ impl Results {
             "machine": machine,
             "fdatasync_ms": { "p50": self.sync(None, 0.5), "p99": self.sync(None, 0.99) },
             "rows": rows,
-            "notes": self.notes,
+            "notes": self.rows.notes(),
         })
     }
 
@@ -175,20 +137,13 @@ impl Results {
         head.extend(kinds.iter().map(|kind| kind.name().to_owned()));
         head.extend(["ratio", "aim", ""].map(str::to_owned));
         let mut rows = vec![head];
-        let mut last = "";
-        for row in &self.rows {
+        for (name, row) in self.rows.named() {
             let verdict = self.verdict(row);
-            let name = if row.scenario == last {
-                ""
-            } else {
-                row.scenario
-            };
-            last = row.scenario;
             let mut cells = vec![name.to_owned(), row.what.to_owned(), row.unit.to_owned()];
             let value = |kind: &Kind| row.of(*kind).map(number).unwrap_or_default();
             cells.extend(kinds.iter().map(value));
             cells.push(
-                row.ratio()
+                ratio(row)
                     .map(|ratio| format!("{}×", number(ratio)))
                     .unwrap_or_default(),
             );
@@ -207,9 +162,7 @@ impl Results {
             number(self.sync(None, 0.5)),
             number(self.sync(None, 0.99)),
         ));
-        for note in &self.notes {
-            text.push_str(&format!("note: {note}\n"));
-        }
+        text.push_str(&self.rows.notes_text());
         text
     }
 }

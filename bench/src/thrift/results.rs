@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::report::{median, number, table};
+use crate::{
+    report::{number, table},
+    rows::{self, Rows},
+};
 
 /// What a number of Trefoil should be.
 #[derive(Debug, Clone, Copy)]
@@ -42,45 +45,24 @@ const AIMS: &[(&str, &str, Goal)] = &[
     ("reload", "failed calls", Goal::AtMost(0.0)),
 ];
 
-#[derive(Debug)]
-struct Row {
-    scenario: &'static str,
-    what: &'static str,
-    unit: &'static str,
-    values: Vec<(&'static str, Vec<f64>)>,
+type Row = rows::Row<&'static str>;
+
+/// How many times better Trefoil is than a peer.
+fn ratio(row: &Row, peer: &'static str) -> Option<f64> {
+    row.ratio(TREFOIL, peer)
 }
 
-impl Row {
-    fn of(&self, whom: &str) -> Option<f64> {
-        let found = self.values.iter().find(|(of, _)| *of == whom);
-        found.map(|(_, values)| median(values))
-    }
-
-    /// How many times better Trefoil is than a peer.
-    fn ratio(&self, peer: &str) -> Option<f64> {
-        let (ours, theirs) = (self.of(TREFOIL)?, self.of(peer)?);
-        // Of rates more is better, of times less; of other numbers nobody can say.
-        let ratio = match self.unit {
-            "calls/s" | "MB/s" => ours / theirs,
-            "µs" | "ms" => theirs / ours,
-            _ => return None,
+fn aims(row: &Row) -> impl Iterator<Item = (Goal, Option<bool>)> {
+    let mine =
+        |(scenario, what, _): &&(&str, &str, Goal)| (*scenario, *what) == (row.scenario, row.what);
+    AIMS.iter().filter(mine).map(|(_, _, goal)| {
+        let met = match *goal {
+            Goal::Times(times, peer) => ratio(row, peer).map(|ratio| ratio >= times),
+            Goal::AtLeast(limit) => row.of(TREFOIL).map(|value| value >= limit),
+            Goal::AtMost(limit) => row.of(TREFOIL).map(|value| value <= limit),
         };
-        ratio.is_finite().then_some(ratio)
-    }
-
-    fn aims(&self) -> impl Iterator<Item = (Goal, Option<bool>)> {
-        let mine = |(scenario, what, _): &&(&str, &str, Goal)| {
-            (*scenario, *what) == (self.scenario, self.what)
-        };
-        AIMS.iter().filter(mine).map(|(_, _, goal)| {
-            let met = match *goal {
-                Goal::Times(times, peer) => self.ratio(peer).map(|ratio| ratio >= times),
-                Goal::AtLeast(limit) => self.of(TREFOIL).map(|value| value >= limit),
-                Goal::AtMost(limit) => self.of(TREFOIL).map(|value| value <= limit),
-            };
-            (*goal, met)
-        })
-    }
+        (*goal, met)
+    })
 }
 
 impl Goal {
@@ -95,10 +77,7 @@ impl Goal {
 
 /// Everything that was measured.
 #[derive(Debug, Default)]
-pub(super) struct Results {
-    rows: Vec<Row>,
-    notes: Vec<String>,
-}
+pub(super) struct Results(Rows<&'static str>);
 
 impl Results {
     /// Notes a value; those of the same name are rounds of one measurement.
@@ -110,35 +89,18 @@ impl Results {
         unit: &'static str,
         value: f64,
     ) {
-        let same = |row: &Row| (row.scenario, row.what) == (scenario, what);
-        let index = self.rows.iter().position(same).unwrap_or_else(|| {
-            self.rows.push(Row {
-                scenario,
-                what,
-                unit,
-                values: Vec::new(),
-            });
-            self.rows.len() - 1
-        });
-        let values = &mut self.rows[index].values;
-        match values.iter_mut().find(|(of, _)| *of == whom) {
-            Some((_, values)) => values.push(value),
-            None => values.push((whom, vec![value])),
-        }
+        self.0.add(scenario, whom, what, unit, value);
     }
 
     pub(super) fn note(&mut self, text: impl Into<String>) {
-        let text = text.into();
-        if !self.notes.contains(&text) {
-            self.notes.push(text);
-        }
+        self.0.note(text);
     }
 
     fn whom(&self) -> Vec<&'static str> {
         let mut all = Vec::new();
-        for (whom, _) in self.rows.iter().flat_map(|row| &row.values) {
-            if !all.contains(whom) {
-                all.push(*whom);
+        for whom in self.0.iter().flat_map(Row::whom) {
+            if !all.contains(&whom) {
+                all.push(whom);
             }
         }
         all
@@ -146,32 +108,23 @@ impl Results {
 
     /// One document for programs.
     pub(super) fn json(&self, machine: &Value) -> Value {
-        let rows: Vec<Value> = self.rows.iter().map(|row| self.row_json(row)).collect();
-        json!({ "machine": machine, "rows": rows, "notes": self.notes })
+        let rows: Vec<Value> = self.0.iter().map(|row| self.row_json(row)).collect();
+        json!({ "machine": machine, "rows": rows, "notes": self.0.notes() })
     }
 
     fn row_json(&self, row: &Row) -> Value {
-        let values: Map<String, Value> = row
-            .values
-            .iter()
-            .map(|(whom, values)| {
-                let all = json!({ "median": median(values), "rounds": values });
-                ((*whom).to_owned(), all)
-            })
-            .collect();
         let ratios: Map<String, Value> = self
             .whom()
             .into_iter()
             .filter(|whom| *whom != TREFOIL)
-            .filter_map(|peer| Some((peer.to_owned(), row.ratio(peer)?.into())))
+            .filter_map(|peer| Some((peer.to_owned(), ratio(row, peer)?.into())))
             .collect();
-        let aims: Vec<Value> = row
-            .aims()
+        let aims: Vec<Value> = aims(row)
             .map(|(goal, met)| json!({ "aim": goal.text(), "met": met }))
             .collect();
         json!({
             "scenario": row.scenario, "what": row.what, "unit": row.unit,
-            "values": values, "ratios": ratios, "aims": aims,
+            "values": row.values_json(), "ratios": ratios, "aims": aims,
         })
     }
 
@@ -182,23 +135,16 @@ impl Results {
         head.extend(whom.iter().map(|whom| (*whom).to_owned()));
         head.push("aims".to_owned());
         let mut rows = vec![head];
-        let mut last = "";
-        for row in &self.rows {
-            let name = if row.scenario == last {
-                ""
-            } else {
-                row.scenario
-            };
-            last = row.scenario;
+        for (name, row) in self.0.named() {
             let mut cells = vec![name.to_owned(), row.what.to_owned(), row.unit.to_owned()];
             cells.extend(whom.iter().map(|whom| {
                 let value = row.of(whom).map(number).unwrap_or_default();
-                match row.ratio(whom).filter(|_| *whom != TREFOIL) {
+                match ratio(row, whom).filter(|_| *whom != TREFOIL) {
                     Some(ratio) => format!("{value} ({}×)", number(ratio)),
                     None => value,
                 }
             }));
-            let aims = row.aims().map(|(goal, met)| {
+            let aims = aims(row).map(|(goal, met)| {
                 let verdict = match met {
                     Some(true) => "met",
                     Some(false) => "MISSED",
@@ -210,9 +156,7 @@ impl Results {
             rows.push(cells);
         }
         let mut text = table(&rows);
-        for note in &self.notes {
-            text.push_str(&format!("note: {note}\n"));
-        }
+        text.push_str(&self.0.notes_text());
         text
     }
 }
