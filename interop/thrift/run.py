@@ -169,7 +169,10 @@ def run_on(group: list[Cell], platform: Trefoil | None, excluded: Excluded) -> l
             client = cell.client
             ca = authority if client.is_within_tls else None
             at = platform.address(client.transport) if platform else address
-            said = process.client(client.language, at, client.transport, client.protocol, client.multiplex, log, ca)
+            # Clients of others meet servers that need it only without Trefoil.
+            without = excluded.untried(cell) if client.language.name == matrix.STEADY else []
+            dialect = client.transport, client.protocol, client.multiplex
+            said = process.client(client.language, at, *dialect, log, ca, without)
             results.append(judge(cell, said, excluded, time.monotonic() - began))
         if platform:
             platform.deregister()

@@ -29,6 +29,15 @@ class Line:
         return self.role.startswith("direct-")
 
     @property
+    def pattern(self) -> str:
+        return self.check.removeprefix(UNTRIED)
+
+    @property
+    def is_untried(self) -> bool:
+        """The check would keep others from passing."""
+        return self.check.startswith(UNTRIED)
+
+    @property
     def is_whole(self) -> bool:
         """No check of the cell is worth trying."""
         return self.check == "*"
@@ -37,11 +46,13 @@ class Line:
         return f"{self.role} {self.language} {self.dialect} {self.check}"
 
 
+#: Before a check that is not tried.
+UNTRIED = "!"
 ROLES = ("client", "server", "direct-client", "direct-server")
 
 
 class Excluded:
-    """Lines of `ROLE LANGUAGE TRANSPORT/PROTOCOL CHECK  # reason`, `*` for any text."""
+    """Lines of `ROLE LANGUAGE TRANSPORT/PROTOCOL CHECK  # reason`, `*` for any text, `!CHECK` for one that is not tried."""
 
     def __init__(self, path: Path):
         self.lines: list[Line] = []
@@ -61,8 +72,12 @@ class Excluded:
 
     def check(self, cell: Cell, check: str) -> Line | None:
         """Why a check of the cell may fail."""
-        lines = (line for line in self.lines if not line.is_whole and fnmatchcase(check, line.check))
+        lines = (line for line in self.lines if not line.is_whole and fnmatchcase(check, line.pattern))
         return self._first(line for line in lines if line.is_of(cell))
+
+    def untried(self, cell: Cell) -> list[str]:
+        """Patterns of checks that are not tried."""
+        return [line.pattern for line in self.lines if line.is_untried and line.is_of(cell)]
 
     def _first(self, lines) -> Line | None:
         line = next(lines, None)

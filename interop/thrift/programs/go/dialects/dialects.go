@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/apache/thrift/lib/go/thrift"
@@ -18,6 +20,7 @@ import (
 // Options are what a program is called with.
 type Options struct {
 	Address, Transport, Protocol, Multiplex, CA string
+	without                                     string
 }
 
 // Parse reads the command line: the address first.
@@ -28,8 +31,19 @@ func Parse() Options {
 	flags.StringVar(&options.Protocol, "protocol", "binary", "")
 	flags.StringVar(&options.CA, "ca", "", "")
 	flags.StringVar(&options.Multiplex, "multiplex", "", "")
+	flags.StringVar(&options.without, "without", "", "")
 	_ = flags.Parse(os.Args[2:])
 	return options
+}
+
+// IsWithout says whether a check is not worth trying.
+func (o Options) IsWithout(check string) bool {
+	for _, pattern := range strings.Split(o.without, ",") {
+		if fits, _ := path.Match(pattern, check); fits {
+			return true
+		}
+	}
+	return false
 }
 
 func (o Options) configuration() *thrift.TConfiguration {
