@@ -311,6 +311,14 @@ pub(crate) const KEYS: &[Key] = &[
         help: "Longest name of a method, the service in front of it counted",
     },
     Key {
+        name: "thrift.handshake_timeout",
+        env: "TREFOIL_THRIFT_HANDSHAKE_TIMEOUT",
+        flag: "thrift-handshake-timeout",
+        kind: Kind::Duration,
+        default: "10s",
+        help: "Longest time from a caller's first byte to where it is known what it speaks, TLS included",
+    },
+    Key {
         name: "thrift.connect_timeout",
         env: "TREFOIL_THRIFT_CONNECT_TIMEOUT",
         flag: "thrift-connect-timeout",

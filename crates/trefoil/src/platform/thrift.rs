@@ -78,6 +78,7 @@ fn config(settings: &ThriftSettings) -> ThriftConfig {
         tls: tls(settings),
         tls_directory: settings.tls_directory.clone(),
         tls_required: settings.tls_required,
+        handshake_timeout_ms: settings.handshake_timeout.as_millis() as u64,
         connect_timeout_ms: settings.connect_timeout.as_millis() as u64,
         idle_ms: settings.idle_timeout.as_millis() as u64,
         pool_max: count(settings.pool_max),
@@ -168,6 +169,7 @@ mod tests {
         let times = |config: &ThriftConfig| {
             (
                 config.call_timeout_ms,
+                config.handshake_timeout_ms,
                 config.connect_timeout_ms,
                 config.idle_ms,
             )
@@ -188,6 +190,7 @@ mod tests {
             ("thrift.headers_max", "6KiB"),
             ("thrift.inflated_max", "7KiB"),
             ("thrift.name_max", "8KiB"),
+            ("thrift.handshake_timeout", "8s"),
             ("thrift.connect_timeout", "9s"),
             ("thrift.idle_timeout", "10s"),
             ("thrift.pool_max", "11"),
@@ -204,6 +207,7 @@ mod tests {
             name_max: 8 << 10,
         };
         assert_eq!(found.limits, expected);
+        assert_eq!(found.handshake_timeout_ms, 8_000);
         assert_eq!((found.connect_timeout_ms, found.idle_ms), (9_000, 10_000));
         assert_eq!((found.pool_max, found.queue_max), (11, 12));
     }

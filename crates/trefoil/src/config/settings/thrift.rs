@@ -49,6 +49,8 @@ pub(crate) struct ThriftSettings {
     pub(crate) inflated_max: u64,
     /// `thrift.name_max`, bytes.
     pub(crate) name_max: u64,
+    /// `thrift.handshake_timeout`.
+    pub(crate) handshake_timeout: Duration,
     /// `thrift.connect_timeout`.
     pub(crate) connect_timeout: Duration,
     /// `thrift.idle_timeout`.
@@ -82,6 +84,7 @@ impl ThriftSettings {
             headers_max: take!(entries, "thrift.headers_max", Size),
             inflated_max: take!(entries, "thrift.inflated_max", Size),
             name_max: take!(entries, "thrift.name_max", Size),
+            handshake_timeout: take!(entries, "thrift.handshake_timeout", Duration),
             connect_timeout: take!(entries, "thrift.connect_timeout", Duration),
             idle_timeout: take!(entries, "thrift.idle_timeout", Duration),
             pool_max: take!(entries, "thrift.pool_max", Count),
