@@ -50,6 +50,57 @@ impl Deprecation {
     }
 }
 
+impl Deprecation {
+    /// What the headers of answers say of it: `deprecation` as RFC 9745 has it, and `sunset` as RFC 8594.
+    #[must_use]
+    pub fn headers(&self) -> Vec<(&'static str, String)> {
+        // The first wants a date: without one it has been so for ever.
+        let since = ("deprecation", format!("@{}", self.since.unwrap_or(0)));
+        let sunset = self.sunset.map(|sunset| ("sunset", http_date(sunset)));
+        [since].into_iter().chain(sunset).collect()
+    }
+}
+
+/// The day of a second as HTTP writes dates, at midnight.
+fn http_date(second: u64) -> String {
+    const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let days = second / DAY;
+    let weekday = WEEKDAYS[(days % 7) as usize];
+    let (mut year, mut left) = (1970, days);
+    while left >= days_of(year) {
+        left -= days_of(year);
+        year += 1;
+    }
+    let mut month = 1;
+    while left >= days_in(year, month) {
+        left -= days_in(year, month);
+        month += 1;
+    }
+    let name = MONTHS[(month - 1) as usize];
+    format!("{weekday}, {:02} {name} {year:04} 00:00:00 GMT", left + 1)
+}
+
+const DAY: u64 = 86_400;
+
+const fn is_leap(year: u64) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+const fn days_of(year: u64) -> u64 {
+    365 + is_leap(year) as u64
+}
+
+const fn days_in(year: u64, month: u64) -> u64 {
+    match month {
+        2 => 28 + is_leap(year) as u64,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 /// The first second of a day, `2026-11-22`, in UTC; of none before 1970.
 pub(crate) fn day(text: &str) -> Option<u64> {
     let mut parts = text.trim().split('-');
@@ -64,22 +115,12 @@ pub(crate) fn day(text: &str) -> Option<u64> {
     }
     let number = |part: &str| part.parse::<u64>().ok();
     let (year, month, day) = (number(year)?, number(month)?, number(day)?);
-    let is_leap = |year: u64| {
-        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
-    };
-    let length = |month: u64| match month {
-        2 => 28 + u64::from(is_leap(year)),
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    if year < 1970 || !(1..=12).contains(&month) || !(1..=length(month)).contains(&day) {
+    if year < 1970 || !(1..=12).contains(&month) || !(1..=days_in(year, month)).contains(&day) {
         return None;
     }
-    let years: u64 = (1970..year)
-        .map(|year| 365 + u64::from(is_leap(year)))
-        .sum();
-    let months: u64 = (1..month).map(length).sum();
-    Some((years + months + day - 1) * 86_400)
+    let years: u64 = (1970..year).map(days_of).sum();
+    let months: u64 = (1..month).map(|month| days_in(year, month)).sum();
+    Some((years + months + day - 1) * DAY)
 }
 
 #[cfg(test)]
@@ -108,6 +149,27 @@ mod tests {
         ] {
             assert_eq!(day(text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn days_as_http_writes_them() {
+        for (text, expected) in [
+            ("1970-01-01", "Thu, 01 Jan 1970 00:00:00 GMT"),
+            ("2000-02-29", "Tue, 29 Feb 2000 00:00:00 GMT"),
+            ("2000-03-01", "Wed, 01 Mar 2000 00:00:00 GMT"),
+            ("2026-11-22", "Sun, 22 Nov 2026 00:00:00 GMT"),
+            ("2027-12-31", "Fri, 31 Dec 2027 00:00:00 GMT"),
+            ("9999-12-31", "Fri, 31 Dec 9999 00:00:00 GMT"),
+        ] {
+            assert_eq!(http_date(day(text).unwrap()), expected);
+        }
+        let said = Deprecation {
+            since: Some(5),
+            sunset: Some(0),
+            ..Deprecation::default()
+        };
+        let sunset = ("sunset", "Thu, 01 Jan 1970 00:00:00 GMT".to_owned());
+        assert_eq!(said.headers(), [("deprecation", "@5".to_owned()), sunset]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Calls: a service's outputs for inputs, at once or later, and methods of contracts.
 
 mod contract;
-mod deprecated;
+pub(super) mod deprecated;
 
 use std::sync::Arc;
 

@@ -29,6 +29,7 @@ use trefoil_server::{
     thrift::{Context, JOB_KEY, REPLAYED_KEY, Thrift},
 };
 
+use super::call::deprecated;
 use crate::{
     error::{Code, Problem},
     extract::{BodyHead, call_context, connection_context, not_found, one_header},
@@ -139,8 +140,9 @@ async fn post(
     let kind = headers.get(header::CONTENT_TYPE).cloned();
     let kind = kind.unwrap_or_else(|| HeaderValue::from_static(TYPES[0]));
     let mut response = ([(header::CONTENT_TYPE, kind)], answered.output).into_response();
+    let headers = response.headers_mut();
+    deprecated::warn(headers, answered.deprecation.as_ref());
     if let Some(job) = answered.job {
-        let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::try_from(job.id.to_string()) {
             headers.insert(JOB_KEY, id);
         }

@@ -16,6 +16,8 @@ const SAID_EVERY_MS: u64 = 3_600_000;
 #[derive(Debug)]
 pub(super) struct Deprecated {
     pub(super) said: Deprecation,
+    /// What replies say of it.
+    headers: Vec<(&'static str, String)>,
     pub(super) labels: MethodLabels,
     /// When the log may name it again.
     next_ms: AtomicU64,
@@ -24,10 +26,17 @@ pub(super) struct Deprecated {
 impl Deprecated {
     pub(super) fn new(said: Deprecation, labels: MethodLabels) -> Self {
         Self {
+            headers: said.headers(),
             said,
             labels,
             next_ms: AtomicU64::new(0),
         }
+    }
+
+    /// What a reply says, if its transport has headers.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let headers = self.headers.iter();
+        headers.map(|(key, value)| (key.as_bytes(), value.as_bytes()))
     }
 
     /// It was called; whether the log says so this time.

@@ -6,10 +6,14 @@ use futures_util::future::join_all;
 use trefoil_director::ServiceRequest;
 use trefoil_thrift::{
     connection::{ReplyKind, RequestId, Server, ServerEvent},
+    deprecation::Deprecation,
     framing::Dialect,
 };
 
-use super::{Call, CalledJob, Context, Reply, Target, Thrift, context::JobHeaders, forms};
+use super::{
+    Call, CalledJob, Context, Reply, Target, Thrift, context::JobHeaders, deprecated::Deprecated,
+    forms,
+};
 
 /// What came of messages.
 #[derive(Debug, Default)]
@@ -22,6 +26,8 @@ pub struct Answered {
     pub left_over: usize,
     /// The job that a call was, if there is no other call.
     pub job: Option<CalledJob>,
+    /// What is said of the method, if there is no other call.
+    pub deprecation: Option<Deprecation>,
 }
 
 struct Asked {
@@ -93,6 +99,10 @@ impl Thrift {
             [(_, _, _, Err(failure))] => failure.job(),
             _ => None,
         };
+        let deprecation = match &*answers {
+            [(_, _, target, _)] => target.deprecation().cloned(),
+            _ => None,
+        };
         for (id, dialect, target, reply) in answers {
             let Some(id) = id else {
                 continue;
@@ -117,6 +127,7 @@ impl Thrift {
             dialect,
             left_over: rest.len(),
             job,
+            deprecation,
         }
     }
 
@@ -149,8 +160,11 @@ impl Thrift {
         };
         match written {
             Ok(()) => {
-                let headers = JobHeaders::of(reply.job);
-                server.reply_raw(id, reply.kind, &headers.list(), &body);
+                let job = JobHeaders::of(reply.job);
+                let mut headers = job.list();
+                let deprecated = target.deprecated.as_deref();
+                headers.extend(deprecated.into_iter().flat_map(Deprecated::headers));
+                server.reply_raw(id, reply.kind, &headers, &body);
             }
             Err(error) => {
                 let failure = super::CallFailure::BadReply {

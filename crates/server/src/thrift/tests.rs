@@ -20,6 +20,7 @@ use trefoil_thrift::{
 use super::*;
 
 mod context;
+mod deprecated;
 mod handover;
 mod providers;
 mod tls;
@@ -33,6 +34,7 @@ service Calculator extends Base {
   i64 add(1: i64 a, 2: i64 b) throws (1: Refused refused)
   i64 slow(1: i64 a)
   i64 again(1: i64 a) (trefoil.idempotent = "true")
+  i64 old(1: i64 a) (deprecated = "use add", trefoil.deprecated_since = "2025-01-01", trefoil.sunset = "2027-01-01")
   oneway void note(1: string text)
 } (trefoil.key = "math/calc", trefoil.version = "1.2.0")
 "#;

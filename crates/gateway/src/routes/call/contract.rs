@@ -47,10 +47,11 @@ pub(super) async fn call(
     let answered = call_target(node, thrift, &target, headers, query, body).await;
     let mut response = answered.unwrap_or_else(Problem::into_response);
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::try_from(target.service.to_string()) {
+    let service = target.service.to_string();
+    deprecated::warn_of(headers, target.deprecation(), &service);
+    if let Ok(value) = HeaderValue::try_from(service) {
         headers.insert(TREFOIL_SERVICE, value);
     }
-    deprecated::warn(headers, &target);
     Ok(response)
 }
 

@@ -12,6 +12,7 @@ use trefoil_thrift::{
 use super::{
     super::{
         builtin::{self, Builtin},
+        deprecated::Deprecated,
         forms,
         routes::{Provider, Target},
     },
@@ -258,7 +259,13 @@ impl Reactor {
             }
         }
         if let Some(peer) = self.peers.get(at).filter(|peer| peer.stamp == stamp) {
-            peer.server.reply_raw(request, kind, &[], &self.scratch);
+            let deprecated = result.and_then(|(target, _)| target.deprecated.as_deref());
+            let headers: Vec<_> = deprecated
+                .into_iter()
+                .flat_map(Deprecated::headers)
+                .collect();
+            peer.server
+                .reply_raw(request, kind, &headers, &self.scratch);
             self.soil(peer_token(at));
         }
         Ok(())
