@@ -1,7 +1,9 @@
 """What travels with a call, by the Python library: client.py HOST:PORT. Prints `{"checks": N, "failed": {NAME: WHY}}`."""
 
 import json
+import socket
 import sys
+import urllib.request
 
 from echo import Echo
 from echo.ttypes import Inputs as Value
@@ -29,12 +31,12 @@ class Headered:
 
     def __init__(self, address, service, key):
         host, port = address.rsplit(":", 1)
-        socket = TSocket.TSocket(host, int(port))
-        socket.setTimeout(30_000)
-        protocol = THeaderProtocol(socket, [THeaderClientType.HEADERS])
+        connection = TSocket.TSocket(host, int(port))
+        connection.setTimeout(30_000)
+        protocol = THeaderProtocol(connection, [THeaderClientType.HEADERS])
         self._transport = protocol.trans
         self.client = service.Client(TMultiplexedProtocol(protocol, key))
-        socket.open()
+        connection.open()
 
     def says(self, **headers):
         for name, value in headers.items():
@@ -43,6 +45,24 @@ class Headered:
 
     def told(self):
         return {key.decode(): value.decode() for key, value in self._transport.get_headers().items()}
+
+
+def on_websocket(address, headers, message):
+    """The answer to a message of text on a WebSocket connection; by hand, since the library has none."""
+    host, port = address.rsplit(":", 1)
+    with socket.create_connection((host, int(port)), timeout=30) as stream:
+        key = ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]
+        lines = ["GET /thrift HTTP/1.1", "Host: here", "Connection: Upgrade", "Upgrade: websocket", *key, *headers, "", ""]
+        stream.sendall("\r\n".join(lines).encode())
+        reader = stream.makefile("rb")
+        same(reader.readline(), b"HTTP/1.1 101 Switching Protocols\r\n")
+        while reader.readline() != b"\r\n":
+            pass
+        # A whole message of text with a mask of zeros, which changes nothing.
+        stream.sendall(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message.encode())
+        same(reader.read(1), b"\x81")
+        size = reader.read(1)[0]
+        return reader.read(int.from_bytes(reader.read(2), "big") if size == 126 else size).decode()
 
 
 class Checks:
@@ -72,11 +92,24 @@ class Checks:
         same(seen["idempotency-key"], "k")
         assert 0 < int(seen["deadline-ms"]) <= 9_000, seen
 
+    def a_trace_goes_on_from_json(self):
+        url = f"http://{self._address}/v1/call/interop/seen/seen"
+        headers = {"Content-Type": "application/json", "traceparent": PARENT, "baggage": "user=alice"}
+        with urllib.request.urlopen(urllib.request.Request(url, b"{}", headers), timeout=30) as answer:
+            seen = json.load(answer)
+            same(answer.headers["traceparent"][3:35], TRACE)
+        same((seen["traceparent"][3:35], seen["baggage"]), (TRACE, "user=alice"))
+
+    def a_trace_goes_on_from_a_websocket(self):
+        headers = [f"traceparent: {PARENT}", "baggage: user=alice"]
+        seen = on_websocket(self._address, headers, '[1,"interop/seen:seen",1,7,{}]')
+        assert f"00-{TRACE}-" in seen and '"user=alice"' in seen, seen
+
     def a_trace_begins(self):
         host, port = self._address.rsplit(":", 1)
-        socket = TSocket.TSocket(host, int(port))
-        protocol = TCompactProtocol(TTransport.TFramedTransport(socket))
-        socket.open()
+        connection = TSocket.TSocket(host, int(port))
+        protocol = TCompactProtocol(TTransport.TFramedTransport(connection))
+        connection.open()
         client = Seen.Client(TMultiplexedProtocol(protocol, "interop/seen"))
         traces = {client.seen()["traceparent"][3:35] for _ in range(3)}
         same(len(traces), 3)
