@@ -7,7 +7,7 @@
 //!
 //! What the proposal leaves open is done as its implementation for Go does it: sizes of strings are bytes, a pattern may
 //! match anywhere, and only fields that are set are looked at. A rule of a field may speak of another field of the struct,
-//! `$name`, and of its size, `@len($name)`; rules of what is in containers, `in` and `not_in` may not.
+//! `$name`, and of its size, `@len($name)`; rules of what is in containers may not.
 
 mod linked;
 mod parse;

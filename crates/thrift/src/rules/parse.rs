@@ -1,14 +1,14 @@
 //! Rules from annotations.
 
-use super::{
-    Check, Comparison, Pattern, Relation, Rules,
-    linked::{Link, LinkRelation, Reference},
-    numbers,
-};
+mod reference;
+
+use super::{Check, Comparison, Pattern, Relation, Rules, numbers};
 use crate::{
     Schema, Type,
     schema::{Annotations, EnumId},
 };
+
+use reference::{Operand, is_dynamic, link, operand};
 
 /// A compiled pattern has so many bytes at most. Patterns come from contracts, which anyone may publish.
 const PATTERN_MAX: usize = 1 << 20;
@@ -124,21 +124,65 @@ impl Rules {
             "no_sparse" => {}
             "in" | "not_in" => {
                 let items = items(values, is_literal);
-                self.checks.push(among(name == "in", &items, ty, schema)?);
+                let dynamic = |item: &&str| !is_literal && is_dynamic(item);
+                let (others, fixed): (Vec<&str>, Vec<&str>) = items.into_iter().partition(dynamic);
+                self.among(name == "in", &others, &fixed, place)?;
             }
             _ => {
                 for value in values {
                     match operand(value, place).filter(|_| !is_literal) {
                         None => self.checks.extend(check(name, value, ty, schema)?),
-                        Some(operand) => match operand? {
-                            Operand::Number(number) => {
-                                self.checks.extend(check(name, &number, ty, schema)?);
-                            }
-                            Operand::Field(other) => self.links.push(link(name, other, place)?),
-                        },
+                        Some(operand) => self.compare_with(name, operand?, place)?,
                     }
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Rules {
+    /// It is among values, or not. Other fields than itself are all that it must not be, or the only one that it must be.
+    fn among(
+        &mut self,
+        wanted: bool,
+        others: &[&str],
+        fixed: &[&str],
+        place: Place<'_>,
+    ) -> Result<(), Trouble> {
+        if let Some(value) = others.first()
+            && (place.is_part || wanted && (others.len() > 1 || !fixed.is_empty()))
+        {
+            return Err(Trouble::Unsupported(format!(
+                "{value} refers to another field, which can only stand alone here; the rule is not checked"
+            )));
+        }
+        let name = if wanted { "eq" } else { "ne" };
+        for value in others {
+            match operand(value, place) {
+                Some(operand) => self.compare_with(name, operand?, place)?,
+                None => return Err(Trouble::unknown(name)),
+            }
+        }
+        if others.is_empty() || !fixed.is_empty() {
+            self.checks
+                .push(among(wanted, fixed, place.ty, place.schema)?);
+        }
+        Ok(())
+    }
+
+    fn compare_with(
+        &mut self,
+        name: &str,
+        operand: Operand,
+        place: Place<'_>,
+    ) -> Result<(), Trouble> {
+        match operand {
+            Operand::Number(number) => {
+                self.checks
+                    .extend(check(name, &number, place.ty, place.schema)?);
+            }
+            Operand::Field(other) => self.links.push(link(name, other, place)?),
         }
         Ok(())
     }
@@ -167,108 +211,12 @@ struct Place<'a> {
     is_part: bool,
 }
 
-/// What a rule compares with, if that is no text.
-enum Operand {
-    /// The size of a text that is written there.
-    Number(String),
-    Field(Reference),
-}
-
-/// `$name`, `@len($name)` or `@len(text)`; none for a plain text.
-fn operand(value: &str, place: Place<'_>) -> Option<Result<Operand, Trouble>> {
-    if !is_dynamic(value) {
-        return None;
-    }
-    let (inner, is_size) = match value.strip_prefix("@len(") {
-        Some(rest) => match rest.strip_suffix(')') {
-            Some(inner) => (inner.trim(), true),
-            None => return Some(Err(Trouble::Wrong(format!("{value}: the ) is missing")))),
-        },
-        None if value.starts_with('$') => (value, false),
-        None => {
-            let reason = format!("{value}: @len is the only function; the rule is not checked");
-            return Some(Err(Trouble::Unsupported(reason)));
-        }
-    };
-    let Some(name) = inner.strip_prefix('$') else {
-        let size = unquoted(inner).len();
-        return Some(Ok(Operand::Number(size.to_string())));
-    };
-    if name.contains(['[', '.']) {
-        let reason = format!("{value} refers to a part of a field; the rule is not checked");
-        return Some(Err(Trouble::Unsupported(reason)));
-    }
-    Some(match (place.fields)(name) {
-        Some(_) => Ok(Operand::Field(Reference {
-            name: name.to_owned(),
-            is_size,
-        })),
-        None => Err(Trouble::Wrong(format!(
-            "there is no field {name:?} beside it; with _escape behind the rule, {value} is meant as it is written"
-        ))),
-    })
-}
-
-/// Rules that may speak of another field.
+/// Rules that may speak of another field. Those of many values look at each.
 fn may_be_dynamic(name: &str) -> bool {
     !matches!(
         name,
-        "not_nil" | "skip" | "no_sparse" | "in" | "not_in" | "pattern" | "defined_only"
+        "not_nil" | "skip" | "no_sparse" | "pattern" | "defined_only"
     )
-}
-
-/// A rule about another field: both are of types that it can compare.
-fn link(name: &str, other: Reference, place: Place<'_>) -> Result<Link, Trouble> {
-    let Place { ty, schema, .. } = place;
-    let is_text = |ty| matches!(ty, Type::String | Type::Binary);
-    let has_size = |ty| is_text(ty) || matches!(ty, Type::List(_) | Type::Set(_) | Type::Map(_));
-    let is_integer = |ty| matches!(ty, Type::I8 | Type::I16 | Type::I32 | Type::I64);
-    let is_number = |ty| is_integer(ty) || ty == Type::Double;
-    let other_type = (place.fields)(&other.name).unwrap_or(ty);
-    if other.is_size && !has_size(other_type) {
-        let name = schema.type_name(other_type);
-        return Err(Trouble::Wrong(format!("{other}: {name} has no size")));
-    }
-    let wanted = if other.is_size { Type::I64 } else { other_type };
-    let comparison = comparison_of(name);
-    let is_equality = matches!(comparison, Some(Comparison::Equal | Comparison::NotEqual));
-    let relation = match (name, comparison) {
-        ("min_size", _) if has_size(ty) => LinkRelation::Size(Comparison::AtLeast),
-        ("max_size", _) if has_size(ty) => LinkRelation::Size(Comparison::AtMost),
-        (_, Some(Comparison::Equal)) if is_text(ty) => LinkRelation::Text(Relation::Equal),
-        (_, Some(Comparison::NotEqual)) if is_text(ty) => LinkRelation::Text(Relation::NotEqual),
-        (_, Some(comparison)) if is_number(ty) => LinkRelation::Value(comparison),
-        (_, Some(comparison)) if is_equality && matches!(ty, Type::Bool | Type::Enum(_)) => {
-            LinkRelation::Value(comparison)
-        }
-        _ => match relation_of(name) {
-            Some(relation) if is_text(ty) => LinkRelation::Text(relation),
-            None if comparison.is_none() && !matches!(name, "min_size" | "max_size") => {
-                return Err(Trouble::unknown(name));
-            }
-            _ => return Err(not_for(ty, schema)),
-        },
-    };
-    let can_be_compared = match relation {
-        LinkRelation::Size(_) => is_integer(wanted),
-        LinkRelation::Text(_) => is_text(wanted),
-        LinkRelation::Value(_) => {
-            is_number(ty) && is_number(wanted) || ty == wanted && !is_text(ty)
-        }
-    };
-    if can_be_compared {
-        Ok(Link { relation, other })
-    } else {
-        let (own, wanted) = (schema.type_name(ty), schema.type_name(wanted));
-        let reason = format!("{other} is of type {wanted}, with which {own} cannot be compared so");
-        Err(Trouble::Wrong(reason))
-    }
-}
-
-/// `$field`, or `@function(…)`.
-fn is_dynamic(value: &str) -> bool {
-    let is_name = |text: &str| text.starts_with(|it: char| it.is_ascii_alphabetic() || it == '_');
-    value.strip_prefix(['$', '@']).is_some_and(is_name)
 }
 
 fn last(values: &[String]) -> Result<&str, Trouble> {

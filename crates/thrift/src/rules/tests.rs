@@ -527,7 +527,8 @@ fn bad_rules_say_why() {
 #[test]
 fn what_is_not_supported_is_said_to_be_so() {
     for rule in [
-        ("vt.in", "$other"),
+        ("vt.in", "[$other, 2]"),
+        ("vt.pattern", "$other"),
         ("vt.eq", "@sum($a)"),
         ("vt.eq", "$a[1]"),
         ("vt.assert", "1"),

@@ -14,7 +14,7 @@ use super::{
     super::{
         builtin,
         call::{Answer, Call, CallFailure, LocalCall, Reply},
-        context::Context,
+        context::{Context, SUBMITTER_KEY},
         deprecated::Deprecated,
         forms,
         jobs::JobCall,
@@ -285,8 +285,11 @@ impl Reactor {
         };
         match peer {
             Some(peer) => deprecated.note(&call.target, &peer.socket.address, self.now),
-            // One-way calls too: who made them is not kept.
-            None => deprecated.note(&call.target, &"HTTP, or one-way", self.now),
+            // Of one-way calls too it is not kept on which connection they came.
+            None => {
+                let submitter = call.context.get(SUBMITTER_KEY).unwrap_or(b"?");
+                deprecated.note(&call.target, &submitter.escape_ascii(), self.now);
+            }
         }
     }
 

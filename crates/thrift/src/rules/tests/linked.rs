@@ -153,6 +153,19 @@ fn texts_flags_and_enumerations_are_compared() {
 }
 
 #[test]
+fn several_fields_can_be_excluded_and_one_be_meant() {
+    let fields =
+        "1: i32 a, 2: i32 b, 3: i32 c (vt.not_in = \"[$a, 7, $b]\"), 4: i32 d (vt.in = \"$a\")";
+    let value = |c, d| [1, 2, c, d].map(Value::I32);
+    let value = |c, d| (1..).zip(value(c, d)).collect::<Vec<(i16, Value)>>();
+    holds(fields, &value(3, 1));
+    broken(fields, &value(1, 1), "c: must not be $a, which is 1; is 1");
+    broken(fields, &value(2, 1), "c: must not be $b, which is 2; is 2");
+    broken(fields, &value(7, 1), "c: must not be one of 7, is 7");
+    broken(fields, &value(3, 2), "d: must be $a, which is 1; is 2");
+}
+
+#[test]
 fn sizes_are_compared() {
     let sized = "1: list<i32> a (vt.max_size = \"$most\"), 2: i32 most, 3: i16 b (vt.lt = \"@len($a)\"), \
                  4: map<string, i32> c (vt.min_size = \"@len( $d )\"), 5: string d";
