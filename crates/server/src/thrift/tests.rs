@@ -13,7 +13,7 @@ use trefoil_director::{
 };
 use trefoil_thrift::{
     ApplicationErrorKind,
-    connection::{Client, ClientEvent, ReplyKind, Server, ServerEvent},
+    connection::{Client, ClientEvent, ReplyKind, Request, Server, ServerEvent},
     framing::{Protocol, Transport},
 };
 
@@ -139,28 +139,52 @@ enum Does {
     Leaves,
     /// Nothing.
     Sleeps,
+    /// Says that it does not know the method, as to checks.
+    Refuses,
 }
 
 /// A provider that speaks one dialect; its address, and the names of what was called but the checks.
 fn provider(dialect: Dialect, does: Does) -> (SocketAddr, mpsc::Receiver<String>) {
+    provider_with(move |stream, tell| serve(stream, dialect, does, tell))
+}
+
+/// A provider whose connections are served by `serve`; its address, and what that tells.
+fn provider_with<T: Send + 'static>(
+    serve: impl Fn(TcpStream, &mpsc::Sender<T>) + Clone + Send + 'static,
+) -> (SocketAddr, mpsc::Receiver<T>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         for stream in listener.incoming() {
-            let tell = tell.clone();
-            thread::spawn(move || serve(stream.unwrap(), dialect, does, &tell));
+            let (serve, tell) = (serve.clone(), tell.clone());
+            thread::spawn(move || serve(stream.unwrap(), &tell));
         }
     });
     (address, told)
 }
 
 fn serve(
-    mut stream: impl io::Read + io::Write,
+    stream: impl io::Read + io::Write,
     dialect: Dialect,
     does: Does,
     tell: &mpsc::Sender<String>,
 ) {
+    serve_with(stream, |request| {
+        if request.dialect != dialect {
+            return Does::Leaves;
+        }
+        if request.header.name == "getName" {
+            return Does::Refuses;
+        }
+        // Nobody may listen any more.
+        let _ = tell.send(request.header.name.to_string());
+        does
+    });
+}
+
+/// Does with each request what `does` says.
+fn serve_with(mut stream: impl io::Read + io::Write, does: impl Fn(&Request<'_>) -> Does) {
     let mut server = Server::new(Limits::default());
     let mut input = Vec::new();
     let mut block = [0; 4_096];
@@ -174,22 +198,16 @@ fn serve(
             let ServerEvent::Request(request) = event else {
                 return;
             };
-            if request.dialect != dialect {
-                return;
-            }
-            if request.header.name == "getName" {
-                let unknown = ApplicationError::new(ApplicationErrorKind::UnknownMethod, "?");
-                server.reply_error(request.id.unwrap(), &unknown);
-                continue;
-            }
-            // Nobody may listen any more.
-            let _ = tell.send(request.header.name.to_string());
-            match (does, request.id) {
+            match (does(&request), request.id) {
                 (Does::Answers(body), Some(id)) => {
                     server.reply_raw(id, ReplyKind::Reply, &[], body);
                 }
+                (Does::Refuses, Some(id)) => {
+                    let unknown = ApplicationError::new(ApplicationErrorKind::UnknownMethod, "?");
+                    server.reply_error(id, &unknown);
+                }
                 (Does::Leaves, _) => return,
-                (Does::Sleeps | Does::Answers(_), _) => {}
+                (Does::Sleeps | Does::Answers(_) | Does::Refuses, _) => {}
             }
         }
         let taken = input.len() - rest.len();

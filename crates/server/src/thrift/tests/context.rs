@@ -32,52 +32,15 @@ fn trace(pairs: &Pairs) -> Trace {
 
 /// A provider with the header transport, and what came with calls of it.
 fn header_provider() -> (SocketAddr, mpsc::Receiver<Pairs>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let tell = tell.clone();
-            thread::spawn(move || serve_headers(stream.unwrap(), &tell));
-        }
-    });
-    (address, told)
-}
-
-fn serve_headers(mut stream: TcpStream, tell: &mpsc::Sender<Pairs>) {
-    let mut server = Server::new(Limits::default());
-    let mut block = [0; 4_096];
-    let mut input = Vec::new();
-    loop {
-        match stream.read(&mut block) {
-            Ok(0) | Err(_) => return,
-            Ok(bytes) => input.extend_from_slice(&block[..bytes]),
-        }
-        let mut rest = &input[..];
-        while let Some(event) = server.poll_request(&mut rest) {
-            let ServerEvent::Request(request) = event else {
-                return;
-            };
-            if request.header.name == "add" {
-                let _ = tell.send(texts(request.headers.iter()));
+    provider_with(|stream, tell| {
+        serve_with(stream, |request| {
+            if request.header.name == "getName" {
+                return Does::Refuses;
             }
-            server.reply_raw(
-                request.id.unwrap(),
-                ReplyKind::Reply,
-                &[],
-                if request.header.name == "add" {
-                    COMPACT_42
-                } else {
-                    &[0]
-                },
-            );
-        }
-        let taken = input.len() - rest.len();
-        input.drain(..taken);
-        let mut output = Vec::new();
-        server.take_output(&mut output);
-        stream.write_all(&output).unwrap();
-    }
+            let _ = tell.send(texts(request.headers.iter()));
+            Does::Answers(COMPACT_42)
+        });
+    })
 }
 
 /// 42 as the result, in compact.
@@ -211,15 +174,7 @@ fn serve_http(stream: TcpStream, tell: &mpsc::Sender<Pairs>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn instances_that_speak_http_are_told_in_headers() {
     let (thrift, _) = start(ThriftConfig::default());
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let tell = tell.clone();
-            thread::spawn(move || serve_http(stream.unwrap(), &tell));
-        }
-    });
+    let (address, told) = provider_with(serve_http);
     healthy(
         &thrift,
         format!("http://{address}/calc"),

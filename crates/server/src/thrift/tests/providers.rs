@@ -244,15 +244,7 @@ fn serve_http(stream: TcpStream, is_old: bool, tell: &mpsc::Sender<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_speaks_http() {
     for is_old in [false, true] {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
-        let (tell, told) = mpsc::channel();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let tell = tell.clone();
-                thread::spawn(move || serve_http(stream.unwrap(), is_old, &tell));
-            }
-        });
+        let (address, told) = provider_with(move |stream, tell| serve_http(stream, is_old, tell));
         let (thrift, _) = start(ThriftConfig::default());
         let speaks = ThriftProvider {
             transport: Some(ThriftTransport::Http),
