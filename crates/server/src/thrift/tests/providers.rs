@@ -244,7 +244,8 @@ fn serve_http(stream: TcpStream, is_old: bool, tell: &mpsc::Sender<String>) {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_instance_that_speaks_http() {
     for is_old in [false, true] {
-        let (address, told) = provider_with(move |stream, tell| serve_http(stream, is_old, tell));
+        let (address, told) =
+            super::provider_with(move |stream, tell| serve_http(stream, is_old, tell));
         let (thrift, _) = start(ThriftConfig::default());
         let speaks = ThriftProvider {
             transport: Some(ThriftTransport::Http),
