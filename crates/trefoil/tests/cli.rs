@@ -172,10 +172,7 @@ fn wrong_inputs_are_found_before_anything_is_sent() {
         (&["-i", "a=1", "-f", "a=/etc/hostname"], "given twice"),
         (&["-i", "a=@/no/such/file"], "cannot read /no/such/file"),
         (&["--inputs", "/no/such/file"], "cannot read /no/such/file"),
-        (
-            &["--json", "{\"a\": }"],
-            "the object of inputs is not JSON",
-        ),
+        (&["--json", "{\"a\": }"], "the object of inputs is not JSON"),
         (&["--json=[]"], "cannot read []"),
     ] {
         let output = trefoil(&[&["--url", &url, "call", "a/b:1"], args].concat());
