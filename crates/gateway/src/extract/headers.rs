@@ -8,6 +8,9 @@ use trefoil_server::idempotency::{self, ANONYMOUS, KEY_RULE, SUBMITTER_RULE, is_
 
 use crate::error::Problem;
 
+/// A hundred years.
+const DEADLINE_MS_MAX: i64 = 3_153_600_000_000;
+
 /// The value of a header that comes once at most, as visible ASCII.
 pub(crate) fn one_header<'h>(
     headers: &'h HeaderMap,
@@ -61,6 +64,34 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Arc<str>>, P
         Some(key) => Ok(Some(key.into())),
         None => Err(Problem::bad_header(NAME, KEY_RULE, "format")),
     }
+}
+
+/// A header that is a whole number.
+pub(crate) fn whole_header(
+    headers: &HeaderMap,
+    name: &'static str,
+    range: std::ops::RangeInclusive<i64>,
+) -> Result<Option<i64>, Problem> {
+    let Some(text) = one_header(headers, name)? else {
+        return Ok(None);
+    };
+    match text.parse().ok().filter(|number| range.contains(number)) {
+        Some(number) => Ok(Some(number)),
+        None => {
+            let detail = format!(
+                "`{name}` must be a whole number from {} to {}",
+                range.start(),
+                range.end()
+            );
+            Err(Problem::bad_header(name, detail, "range"))
+        }
+    }
+}
+
+/// How many milliseconds are left for what is asked.
+pub(crate) fn deadline_ms(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let deadline = whole_header(headers, "Deadline-Ms", 0..=DEADLINE_MS_MAX)?;
+    Ok(deadline.map(i64::unsigned_abs))
 }
 
 /// What the sender would like (RFC 7240). A preference that is unknown or malformed is passed over: it is a wish.

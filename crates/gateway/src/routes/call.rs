@@ -22,7 +22,8 @@ use super::jobs::{accepted_job, replayed, submission::PRIORITY};
 use crate::{
     error::{Code, Problem, failure_problem},
     extract::{
-        BodyHead, PathText, Prefer, Query, idempotency_key, not_found, noun, one_header, submitter,
+        BodyHead, PathText, Prefer, Query, deadline_ms, idempotency_key, not_found, noun,
+        submitter, whole_header,
     },
     layers::Route,
     method_not_allowed_here,
@@ -34,8 +35,6 @@ const TREFOIL_SERVICE: HeaderName = HeaderName::from_static("trefoil-service");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What is broken for a while is seldom whole again sooner.
 const RETRY_AFTER_SECONDS: u32 = 5;
-/// A hundred years.
-const DEADLINE_MS_MAX: i64 = 3_153_600_000_000;
 
 pub(crate) fn router() -> Router<Arc<Node>> {
     // Keys have slashes, so the rest of the path is read by hand.
@@ -135,8 +134,8 @@ async fn run(
     request.strict = prefer.strict;
     // The range fits.
     request.priority = whole_header(headers, "Trefoil-Priority", PRIORITY)?.unwrap_or(0) as i32;
-    let deadline = whole_header(headers, "Deadline-Ms", 0..=DEADLINE_MS_MAX)?;
-    request.limits.deadline_ms = deadline.map(i64::unsigned_abs);
+    let deadline = deadline_ms(headers)?;
+    request.limits.deadline_ms = deadline;
     let key = idempotency_key(headers)?;
 
     let inputs = head.json(body).await?;
@@ -325,27 +324,5 @@ fn inputs_problem(error: SubmitError) -> Problem {
         | SubmitError::Store(_)
         | SubmitError::Draining
         | SubmitError::DiskFull { .. }) => error.into(),
-    }
-}
-
-/// A header that is a whole number.
-fn whole_header(
-    headers: &HeaderMap,
-    name: &'static str,
-    range: std::ops::RangeInclusive<i64>,
-) -> Result<Option<i64>, Problem> {
-    let Some(text) = one_header(headers, name)? else {
-        return Ok(None);
-    };
-    match text.parse().ok().filter(|number| range.contains(number)) {
-        Some(number) => Ok(Some(number)),
-        None => {
-            let detail = format!(
-                "`{name}` must be a whole number from {} to {}",
-                range.start(),
-                range.end()
-            );
-            Err(Problem::bad_header(name, detail, "range"))
-        }
     }
 }

@@ -32,7 +32,7 @@ use trefoil_server::{
 use super::call::deprecated;
 use crate::{
     error::{Code, Problem},
-    extract::{BodyHead, call_context, connection_context, not_found, one_header},
+    extract::{BodyHead, call_context, connection_context, deadline_ms, not_found},
     layers::Route,
     method_not_allowed_here,
     websocket::{check_origin, handshake, switching},
@@ -121,8 +121,7 @@ async fn post(
     // Stock clients of some languages ask for nothing but what they send.
     let taken = TYPES.map(|kind| (kind, limit));
     let bytes = read(headers, &taken, body).await?;
-    let timeout = one_header(headers, "Deadline-Ms")?.and_then(|text| text.parse().ok());
-    let timeout = timeout.map(Duration::from_millis);
+    let timeout = deadline_ms(headers)?.map(Duration::from_millis);
     let context = call_context(headers, timeout)?;
     let answered = thrift.answer(&bytes, service.as_ref(), &context).await;
     if answered.dialect.is_none() {

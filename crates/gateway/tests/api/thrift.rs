@@ -80,10 +80,11 @@ async fn a_job_over_http_is_the_same_in_thrift_and_json() {
         assert_eq!(answer.header("idempotency-replayed"), Some("true"));
     }
 
-    let headers = [thrift, ("idempotency-key", "\"open")];
-    api.request("POST", "/thrift", &headers, "[]")
-        .await
-        .expect(400);
+    for wrong in [("idempotency-key", "\"open"), ("deadline-ms", "soon")] {
+        api.request("POST", "/thrift", &[thrift, wrong], "[]")
+            .await
+            .problem(400, "invalid-header");
+    }
     // What is no job has none.
     let message = r#"[1,"Meta:health",1,7,{}]"#;
     let healthy = api

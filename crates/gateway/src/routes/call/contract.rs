@@ -22,10 +22,10 @@ use trefoil_thrift::{
     schema::{Field, Struct, Type},
 };
 
-use super::{DEADLINE_MS_MAX, TREFOIL_SERVICE, deadline_spent, deprecated, whole_header};
+use super::{TREFOIL_SERVICE, deadline_spent, deprecated};
 use crate::{
     error::{Code, Location, Problem},
-    extract::{BodyHead, Prefer, Query, call_context},
+    extract::{BodyHead, Prefer, Query, call_context, deadline_ms},
 };
 
 /// A request that cannot be served now is mostly served a moment later.
@@ -65,11 +65,11 @@ async fn call_target(
 ) -> Result<Response, Problem> {
     let head = BodyHead::check(headers, &[("application/json", node.config.json_max)])?;
     query.none()?;
-    let deadline = whole_header(headers, "Deadline-Ms", 0..=DEADLINE_MS_MAX)?;
+    let deadline = deadline_ms(headers)?;
     if deadline == Some(0) {
         return Err(deadline_spent());
     }
-    let timeout = deadline.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+    let timeout = deadline.map(Duration::from_millis);
     let prefer = Prefer::of(headers);
     let text = head.read(body).await?;
     let call = Call {
