@@ -40,7 +40,7 @@ service Relay {
 
 type Start = fn(&Launch, SocketAddr) -> anyhow::Result<Target>;
 
-/// Peak by CPU, then times at half of the slowest peak, beside those without a relay.
+/// Peak by CPU, then times at half and at a tenth of the peak, beside those without a relay.
 pub(super) fn measure(session: &mut Session) -> anyhow::Result<()> {
     let provider = Provider::start()?;
     let to = provider.address();
@@ -68,35 +68,46 @@ pub(super) fn measure(session: &mut Session) -> anyhow::Result<()> {
         session
             .results
             .add(SCENARIO, whom, "half load", "calls", rate);
-        let direct = load::run(&calls(to, Some(rate), measured), &|| Ok(0.0))?;
-        let through = load::run(&calls(target.address(), Some(rate), measured), &cpu)?;
-        half(session, whom, &direct, &through)?;
+        for (rate, names) in [(rate, &HALF), (rate / 5.0, &TENTH)] {
+            let direct = load::run(&calls(to, Some(rate), measured), &|| Ok(0.0))?;
+            let through = load::run(&calls(target.address(), Some(rate), measured), &cpu)?;
+            compare(session, whom, names, &direct, &through)?;
+        }
     }
     Ok(())
 }
 
-fn half(
+/// What is told of calls at a rate: added p50 and p99, p50 and p99.
+type Names = [(&'static str, &'static str, f64); 2];
+
+const HALF: Names = [
+    ("added p50 at half load", "p50 at half load", 0.5),
+    (ADDED_P99, "p99 at half load", 0.99),
+];
+/// Where no thread has to wait for a core.
+const TENTH: Names = [
+    ("added p50 at a tenth", "p50 at a tenth of the peak", 0.5),
+    ("added p99 at a tenth", "p99 at a tenth of the peak", 0.99),
+];
+
+fn compare(
     session: &mut Session,
     whom: &'static str,
+    names: &Names,
     direct: &Measured,
     through: &Measured,
 ) -> anyhow::Result<()> {
     ensure!(
         direct.failed + through.failed == 0,
-        "calls failed at half load"
+        "calls at a fixed rate failed"
     );
-    for (what, share) in [("added p50 at half load", 0.5), (ADDED_P99, 0.99)] {
-        let added = through.quantile(share) - direct.quantile(share);
-        session.results.add(SCENARIO, whom, what, "µs", added);
-    }
-    for (what, share) in [("p50 at half load", 0.5), ("p99 at half load", 0.99)] {
-        session
-            .results
-            .add(SCENARIO, whom, what, "µs", through.quantile(share));
+    for (added, of_all, share) in *names {
+        let (alone, relayed) = (direct.quantile(share), through.quantile(share));
+        let results = &mut session.results;
+        results.add(SCENARIO, whom, added, "µs", relayed - alone);
+        results.add(SCENARIO, whom, of_all, "µs", relayed);
         if whom == TREFOIL {
-            session
-                .results
-                .add(SCENARIO, DIRECT, what, "µs", direct.quantile(share));
+            results.add(SCENARIO, DIRECT, of_all, "µs", alone);
         }
     }
     Ok(())
