@@ -253,8 +253,9 @@ LANGUAGES = [
         version="0.25.0",
         generator="rs",
         clients=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact"))
-        + [(UNIX, "binary")],
-        servers=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact")),
+        + [(TLS, "binary"), (TLS, "compact"), (UNIX, "binary")],
+        servers=dialects("buffered", "framed", protocols=("binary", "binary-old", "compact"))
+        + [(TLS, "binary"), (TLS, "compact")],
         make=make_rust,
         command=lambda directory, program: [directory / "target/debug" / program],
         tools=("cargo",),

@@ -6,11 +6,9 @@ pub mod conformance;
 #[path = "gen/newer.rs"]
 pub mod newer;
 
-use std::{
-    net::TcpStream,
-    os::unix::net::UnixStream,
-    time::Duration,
-};
+mod tls;
+
+use std::{net::TcpStream, os::unix::net::UnixStream, path::PathBuf, time::Duration};
 
 use thrift::{
     protocol::{
@@ -19,7 +17,8 @@ use thrift::{
     },
     transport::{
         TBufferedReadTransport, TBufferedWriteTransport, TFramedReadTransport,
-        TFramedWriteTransport, TIoChannel, TReadTransport, TTcpChannel, TWriteTransport,
+        TFramedWriteTransport, TIoChannel, TReadTransport, TTcpChannel, TTlsClientChannel,
+        TTlsServerChannel, TWriteTransport,
     },
 };
 
@@ -29,6 +28,8 @@ pub struct Dialect {
     pub transport: String,
     pub protocol: String,
     pub multiplex: String,
+    /// Whom to believe; what a server shows is beside it.
+    pub ca: PathBuf,
 }
 
 pub type Input = Box<dyn TInputProtocol + Send>;
@@ -42,12 +43,16 @@ impl Dialect {
             transport: "buffered".to_owned(),
             protocol: "binary".to_owned(),
             multiplex: String::new(),
+            ca: PathBuf::new(),
         };
         for pair in words[1..].chunks(2) {
             let place = match pair[0].as_str() {
                 "--transport" => &mut dialect.transport,
                 "--protocol" => &mut dialect.protocol,
-                "--ca" => continue,
+                "--ca" => {
+                    dialect.ca = PathBuf::from(&pair[1]);
+                    continue;
+                }
                 "--multiplex" => &mut dialect.multiplex,
                 other => panic!("no option {other}"),
             };
@@ -56,10 +61,13 @@ impl Dialect {
         dialect
     }
 
-    /// Both protocols for a connection.
-    pub fn protocols(&self, stream: TcpStream) -> thrift::Result<(Input, Output)> {
+    /// Both protocols for a connection that came to a server.
+    pub fn serve(&self, stream: TcpStream) -> thrift::Result<(Input, Output)> {
         stream.set_nodelay(true)?;
-        self.on(TTcpChannel::with_stream(stream))
+        match self.transport.as_str() {
+            "tls" => self.on(TTlsServerChannel::with_stream(stream, tls::server(&self.ca))?),
+            _ => self.on(TTcpChannel::with_stream(stream)),
+        }
     }
 
     fn on<C: TIoChannel + Send + 'static>(&self, channel: C) -> thrift::Result<(Input, Output)> {
@@ -70,7 +78,7 @@ impl Dialect {
                     Box::new(TBufferedReadTransport::new(read)),
                     Box::new(TBufferedWriteTransport::new(write)),
                 ),
-                "framed" | "unix" => (
+                "framed" | "unix" | "tls" => (
                     Box::new(TFramedReadTransport::new(read)),
                     Box::new(TFramedWriteTransport::new(write)),
                 ),
@@ -101,7 +109,14 @@ impl Dialect {
         } else {
             let stream = TcpStream::connect(&self.address)?;
             stream.set_read_timeout(limit)?;
-            self.protocols(stream)?
+            stream.set_nodelay(true)?;
+            match self.transport.as_str() {
+                "tls" => {
+                    let (name, configuration) = (tls::name(&self.address), tls::client(&self.ca));
+                    self.on(TTlsClientChannel::with_stream(stream, name, configuration)?)?
+                }
+                _ => self.on(TTcpChannel::with_stream(stream))?,
+            }
         };
         if self.multiplex.is_empty() {
             return Ok((input, output));

@@ -147,7 +147,7 @@ fn main() -> Result<()> {
     for stream in listener.incoming() {
         let (dialect, processor, stream) = (dialect.clone(), processor.clone(), stream?);
         thread::spawn(move || -> Result<()> {
-            let (mut input, mut output) = dialect.protocols(stream)?;
+            let (mut input, mut output) = dialect.serve(stream)?;
             loop {
                 processor.process(&mut *input, &mut *output)?;
             }
