@@ -25,7 +25,9 @@ pub fn client(ca: &Path) -> Arc<ClientConfig> {
 pub fn server(ca: &Path) -> Arc<ServerConfig> {
     provide();
     let beside = |name: &str| ca.parent().expect("a file is in a directory").join(name);
-    let verifier = WebPkiClientVerifier::builder(Arc::new(roots(ca))).build().unwrap();
+    let verifier = WebPkiClientVerifier::builder(Arc::new(roots(ca)))
+        .build()
+        .unwrap();
     let certificate = CertificateDer::from_pem_file(beside("server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(beside("server.key")).unwrap();
     let configuration = ServerConfig::builder()
@@ -36,7 +38,9 @@ pub fn server(ca: &Path) -> Arc<ServerConfig> {
 
 fn roots(ca: &Path) -> RootCertStore {
     let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_file(ca).unwrap()).unwrap();
+    roots
+        .add(CertificateDer::from_pem_file(ca).unwrap())
+        .unwrap();
     roots
 }
 
