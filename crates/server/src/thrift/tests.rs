@@ -13,7 +13,7 @@ use trefoil_director::{
 };
 use trefoil_thrift::{
     ApplicationErrorKind,
-    connection::{Client, ClientEvent, ReplyKind, Request, Server, ServerEvent},
+    connection::{Client, ClientEvent, Reply, ReplyKind, Request, Server, ServerEvent},
     framing::{Protocol, Transport},
 };
 
@@ -97,18 +97,33 @@ fn call(
 ) -> (ReplyKind, Vec<u8>) {
     let mut client = Client::new(dialect, multiplex, Limits::default());
     client.call_raw(1, method, false, &[], arguments).unwrap();
+    send(stream, &mut client);
+    reply(stream, &mut client, |reply| {
+        (reply.kind, reply.body.into_owned())
+    })
+}
+
+/// Writes what a client has to say.
+fn send(stream: &mut impl io::Write, client: &mut Client) {
     let mut output = Vec::new();
     client.take_output(&mut output);
     stream.write_all(&output).unwrap();
-    let mut input = Vec::new();
-    let mut block = [0; 4_096];
+}
+
+/// What is wanted of the next reply.
+fn reply<T>(
+    stream: &mut impl io::Read,
+    client: &mut Client,
+    take: impl FnOnce(Reply<'_>) -> T,
+) -> T {
+    let (mut input, mut block) = (Vec::new(), [0; 4_096]);
     loop {
         let bytes = stream.read(&mut block).unwrap();
         assert_ne!(bytes, 0, "the endpoint closed the connection");
         input.extend_from_slice(&block[..bytes]);
         let mut rest = &input[..];
         match client.poll_reply(&mut rest) {
-            Some(ClientEvent::Reply(reply)) => return (reply.kind, reply.body.into_owned()),
+            Some(ClientEvent::Reply(reply)) => return take(reply),
             Some(ClientEvent::Broken(broken)) => panic!("{}", broken.error),
             None => {
                 let taken = input.len() - rest.len();
@@ -450,9 +465,7 @@ async fn one_way_calls_are_sent() {
     client
         .call_raw(1, "note", true, &[], b"\x0b\0\x01\0\0\0\x02hi\0")
         .unwrap();
-    let mut output = Vec::new();
-    client.take_output(&mut output);
-    stream.write_all(&output).unwrap();
+    send(&mut stream, &mut client);
     assert_eq!(told.recv().unwrap(), "note");
     stream.shutdown(Shutdown::Write).unwrap();
     assert_eq!(stream.read(&mut [0]).unwrap(), 0, "there is no answer");
@@ -469,9 +482,7 @@ async fn a_one_way_method_that_is_called_is_not_answered() {
     client
         .call_raw(1, "note", false, &[], b"\x0b\0\x01\0\0\0\x02hi\0")
         .unwrap();
-    let mut output = Vec::new();
-    client.take_output(&mut output);
-    stream.write_all(&output).unwrap();
+    send(&mut stream, &mut client);
     assert_eq!(told.recv().unwrap(), "note");
     for multiplex in [None, Some("math/calc"), Some("Calculator"), Some("Base")] {
         let reply = call(&mut stream, FRAMED, multiplex, "inherited", TWO);
@@ -500,9 +511,7 @@ async fn requests_are_answered_in_order_whoever_is_first() {
             .call_raw(token, method, false, &[], arguments)
             .unwrap();
     }
-    let mut output = Vec::new();
-    client.take_output(&mut output);
-    stream.write_all(&output).unwrap();
+    send(&mut stream, &mut client);
     let mut input = Vec::new();
     let mut block = [0; 4_096];
     let mut next = 0;
@@ -613,9 +622,7 @@ async fn callers_that_leave_with_their_last_word_are_forgotten() {
         client
             .call_raw(1, "note", true, &[], b"\x0b\0\x01\0\0\0\x02hi\0")
             .unwrap();
-        let mut output = Vec::new();
-        client.take_output(&mut output);
-        stream.write_all(&output).unwrap();
+        send(&mut stream, &mut client);
     }
     until_nobody_is_there(&thrift).await;
 }

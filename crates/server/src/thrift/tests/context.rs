@@ -58,23 +58,10 @@ fn add(stream: &mut TcpStream, headers: &[(&str, &str)]) -> (ReplyKind, Vec<u8>)
     client
         .call_raw(1, "add", false, &headers, COMPACT_ADD)
         .unwrap();
-    let mut output = Vec::new();
-    client.take_output(&mut output);
-    stream.write_all(&output).unwrap();
-    reply(stream, &mut client)
-}
-
-fn reply(stream: &mut TcpStream, client: &mut Client) -> (ReplyKind, Vec<u8>) {
-    let (mut input, mut block) = (Vec::new(), [0; 4_096]);
-    loop {
-        let bytes = stream.read(&mut block).unwrap();
-        assert_ne!(bytes, 0, "the endpoint closed the connection");
-        input.extend_from_slice(&block[..bytes]);
-        let mut rest = &input[..];
-        if let Some(ClientEvent::Reply(reply)) = client.poll_reply(&mut rest) {
-            return (reply.kind, reply.body.into_owned());
-        }
-    }
+    send(stream, &mut client);
+    reply(stream, &mut client, |reply| {
+        (reply.kind, reply.body.into_owned())
+    })
 }
 
 async fn healthy(thrift: &Thrift, address: String, transport: ThriftTransport) {

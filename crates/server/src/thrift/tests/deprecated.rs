@@ -8,24 +8,15 @@ const HEADER: Dialect = Dialect::new(Transport::Header, Protocol::Binary);
 fn said(stream: &mut TcpStream, method: &str) -> Vec<(String, String)> {
     let mut client = Client::new(HEADER, None, Limits::default());
     client.call_raw(1, method, false, &[], TWO).unwrap();
-    let mut output = Vec::new();
-    client.take_output(&mut output);
-    stream.write_all(&output).unwrap();
-    let (mut input, mut block) = (Vec::new(), [0; 4_096]);
-    loop {
-        let bytes = stream.read(&mut block).unwrap();
-        assert_ne!(bytes, 0, "the endpoint closed the connection");
-        input.extend_from_slice(&block[..bytes]);
-        let mut rest = &input[..];
-        if let Some(ClientEvent::Reply(reply)) = client.poll_reply(&mut rest) {
-            assert_eq!(reply.kind, ReplyKind::Reply);
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            let headers = reply.headers.iter();
-            return headers
-                .map(|(key, value)| (text(key), text(value)))
-                .collect();
-        }
-    }
+    send(stream, &mut client);
+    reply(stream, &mut client, |reply| {
+        assert_eq!(reply.kind, ReplyKind::Reply);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let headers = reply.headers.iter();
+        headers
+            .map(|(key, value)| (text(key), text(value)))
+            .collect()
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
